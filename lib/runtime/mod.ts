@@ -1,0 +1,10 @@
+/** What every floor stands on: errors, seeded random numbers, atomic files, workers, retry, configuration, commands. */
+
+export * from "./command.ts";
+export * from "./config.ts";
+export * from "./errors.ts";
+export * from "./files.ts";
+export * from "./progress.ts";
+export * from "./random.ts";
+export * from "./retry.ts";
+export * from "./workers.ts";
