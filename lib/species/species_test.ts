@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import englishNames from "npm:pokemon@3.3.1/data/en.json" with { type: "json" };
-import * as speciesData from "npm:pokemon-species-data@0.6.0";
+import englishNames from "pokemon/data/en.json" with { type: "json" };
+import * as speciesData from "pokemon-species-data";
 import { InputError } from "../runtime/mod.ts";
 import { species, speciesByClassId, speciesByDex, speciesByName, speciesOfGeneration, types } from "./mod.ts";
 
