@@ -19,11 +19,11 @@ export interface WindowOptions {
 }
 
 export const WINDOW_ATTRIBUTES: ShortAttributes = {
-  auto_pad: ["string", "NOTSET"],
+  "auto_pad": ["string", "NOTSET"],
   "kernel_shape": "ints",
-  strides: "ints",
-  pads: "ints",
-  dilations: "ints",
+  "strides": "ints",
+  "pads": "ints",
+  "dilations": "ints",
 };
 
 /** One number for each of `n` dimensions. Throws OnnxError for any other count. */
