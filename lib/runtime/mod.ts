@@ -8,3 +8,4 @@ export * from "./progress.ts";
 export * from "./random.ts";
 export * from "./retry.ts";
 export * from "./workers.ts";
+export * from "./tensor.ts";
