@@ -1,0 +1,5 @@
+/** All gradient rules: importing this file registers them. */
+
+import "./arithmetic.ts";
+import "./linear.ts";
+import "./reduction.ts";
