@@ -3,3 +3,5 @@
 import "./arithmetic.ts";
 import "./linear.ts";
 import "./reduction.ts";
+import "./activation.ts";
+import "./elementwise.ts";
