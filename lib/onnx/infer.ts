@@ -26,7 +26,7 @@ export function inferTypes(node: Node): readonly (ValueType | undefined)[] {
 }
 
 function checkArity(node: Node, spec: OperatorSpec): void {
-  const required = spec.inputs.filter((name) => !name.endsWith("?")).length;
+  const required = spec.inputs.filter((name) => !/[?*]$/.test(name)).length;
   const repeats = spec.inputs.at(-1)?.endsWith("*") ?? false;
   const most = repeats ? Infinity : spec.inputs.length;
   if (node.inputs.length < required || node.inputs.length > most) {

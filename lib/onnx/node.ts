@@ -197,7 +197,7 @@ export class Node {
     const names = this.spec?.inputs ?? [];
     const name = names[index] ?? (names.at(-1)?.endsWith("*") ? names.at(-1) : undefined);
     if (name === undefined) return `input ${index}`;
-    return name.endsWith("*") ? `${name.slice(0, -1)}${index - names.length + 1}` : name.replace(/\?$/, "");
+    return name.endsWith("*") ? `${name.slice(0, -1)}${index}` : name.replace(/\?$/, "");
   }
 
   #attribute<Kind extends AttributeKind>(

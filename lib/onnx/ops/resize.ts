@@ -14,8 +14,8 @@ export type ResizeMode = "nearest" | "linear" | "cubic";
 export type NearestMode = "round_prefer_floor" | "round_prefer_ceil" | "floor" | "ceil";
 
 const RESIZE: Readonly<Record<string, readonly string[]>> = {
-  mode: ["nearest", "linear", "cubic"],
-  coordinate_transformation_mode: [
+  "mode": ["nearest", "linear", "cubic"],
+  "coordinate_transformation_mode": [
     "half_pixel",
     "half_pixel_symmetric",
     "pytorch_half_pixel",
@@ -23,7 +23,7 @@ const RESIZE: Readonly<Record<string, readonly string[]>> = {
     "asymmetric",
     "tf_crop_and_resize",
   ],
-  nearest_mode: ["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"],
+  "nearest_mode": ["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"],
 };
 
 defineOperator("Resize", {

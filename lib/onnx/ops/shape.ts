@@ -141,7 +141,7 @@ export function constantOfShape(
 }
 
 /** start, start + delta, … below limit; scalars of one type. At least one operand must be a value. */
-export const range = (start: Operand, limit: Operand, delta: Operand = 1, options?: Named): Value =>
+export const range = (start: Operand, limit: Operand, delta: Operand, options?: Named): Value =>
   apply("Range", [start, limit, delta], {}, options);
 
 /** x with elements of another type (floats to integers towards zero). */

@@ -19,11 +19,11 @@ export interface WindowOptions {
 }
 
 export const WINDOW_ATTRIBUTES: ShortAttributes = {
-  auto_pad: ["string", "NOTSET"],
+  "auto_pad": ["string", "NOTSET"],
   "kernel_shape": "ints",
-  strides: "ints",
-  pads: "ints",
-  dilations: "ints",
+  "strides": "ints",
+  "pads": "ints",
+  "dilations": "ints",
 };
 
 /** One number for each of `n` dimensions. Throws OnnxError for any other count. */
@@ -118,10 +118,12 @@ export function windowOutput(node: Node, window: Window, ceilMode = false): Shap
       );
     }
     if (!ceilMode) return addDims(divDims(room, stride), 1);
-    const count = addDims(ceilDivDims(room, stride), 1);
     // A last window that would begin in the padding behind the input is left out, as ONNX Runtime and PyTorch do.
-    if (typeof count === "number" && typeof size === "number" && (count - 1) * stride >= size + begin) return count - 1;
-    return count;
+    // With end + stride ≤ extent that cannot happen; otherwise a symbolic size decides it at run time.
+    if (typeof size === "string" && end + stride > extent) return node.unknownDim(0, i + 2);
+    const count = addDims(ceilDivDims(room, stride), 1);
+    const late = typeof count === "number" && typeof size === "number" && (count - 1) * stride >= size + begin;
+    return late ? count - 1 : count;
   });
 }
 
