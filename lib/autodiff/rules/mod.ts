@@ -5,3 +5,6 @@ import "./linear.ts";
 import "./reduction.ts";
 import "./activation.ts";
 import "./elementwise.ts";
+import "./layout.ts";
+import "./indexing.ts";
+import "./einsum.ts";
