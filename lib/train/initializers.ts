@@ -69,7 +69,10 @@ export function xavierUniform(random: Random, options: XavierOptions = {}): Init
 }
 
 /** Normal numbers. Default: mean 0, deviation 1. */
-export function normal(random: Random, { mean = 0, deviation = 1 }: { mean?: number; deviation?: number } = {}): Initializer {
+export function normal(
+  random: Random,
+  { mean = 0, deviation = 1 }: { mean?: number; deviation?: number } = {},
+): Initializer {
   return (shape) => fill(shape, () => random.normal(mean, deviation));
 }
 
@@ -107,7 +110,9 @@ export function constant(value: number): Initializer {
  */
 export function orthogonal(random: Random, { gain = 1 }: { gain?: number } = {}): Initializer {
   return (shape) => {
-    if (shape.length < 2) throw new TrainError(`orthogonal: expected two dimensions or more, found [${shape.join(", ")}]`);
+    if (shape.length < 2) {
+      throw new TrainError(`orthogonal: expected two dimensions or more, found [${shape.join(", ")}]`);
+    }
     const [rows = 1] = shape;
     const columns = shape.slice(1).reduce((product, size) => product * size, 1);
     const vectors = orthonormal(random, Math.min(rows, columns), Math.max(rows, columns));

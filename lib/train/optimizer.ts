@@ -2,11 +2,13 @@
 
 import {
   add,
+  cast,
   type DType,
   type Graph,
   mul,
   reduceSumSquare,
   sqrt,
+  sum,
   type Tensor,
   tensor,
   type Value,
@@ -84,19 +86,16 @@ export class OptimizerContext {
     if (known) return known;
     const squares = tensors.map((value) => {
       const square = reduceSumSquare(value);
-      return value.dtype === "float32" ? square : this.graph.node("Cast", [square], { to: 1 })[0]!;
+      return value.dtype === "float32" ? square : cast(square, "float32");
     });
-    const total = squares.length === 1 ? squares[0]! : this.graph.node("Sum", squares)[0]!;
-    const norm = sqrt(total);
+    const norm = sqrt(squares.length === 1 ? squares[0]! : sum(squares));
     this.#norms.set(key, norm);
     return norm;
   }
 
-  /** A float32 scalar in the type of a parameter. */
+  /** A scalar in the type of a parameter. */
   typed(scalar: Value, parameter: TrainedParameter): Value {
-    return scalar.dtype === parameter.dtype
-      ? scalar
-      : this.graph.node("Cast", [scalar], { to: parameter.dtype === "float64" ? 11 : parameter.dtype === "float16" ? 10 : 1 })[0]!;
+    return scalar.dtype === parameter.dtype ? scalar : cast(scalar, parameter.dtype);
   }
 }
 

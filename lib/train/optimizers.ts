@@ -2,8 +2,8 @@
 
 import { chain, type Optimizer, type Transform } from "./optimizer.ts";
 import {
-  addDecayedWeights,
   type AdamOptions,
+  addDecayedWeights,
   clipByGlobalNorm,
   matricesOnly,
   type ParameterMask,

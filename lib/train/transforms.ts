@@ -1,8 +1,24 @@
 /** The parts optimizers are made of. */
 
-import { add, cast, clip, div, max, min, mul, neg, pow, reduceSumSquare, sign, sqrt, sub, type Value } from "../onnx/mod.ts";
+import {
+  add,
+  cast,
+  clip,
+  div,
+  greater,
+  max,
+  min,
+  mul,
+  neg,
+  pow,
+  reduceSumSquare,
+  sign,
+  sqrt,
+  sub,
+  type Value,
+} from "../onnx/mod.ts";
 import { TrainError } from "./errors.ts";
-import { blend, type OptimizerContext, perParameter, type TrainedParameter, type Transform } from "./optimizer.ts";
+import { blend, perParameter, type TrainedParameter, type Transform } from "./optimizer.ts";
 import { matchesName, type NamePattern } from "./patterns.ts";
 
 /** Which parameters a transform applies to. */
@@ -78,7 +94,7 @@ export function scaleByLion({ beta1 = 0.9, beta2 = 0.99 }: { beta1?: number; bet
 export function scaleByTrustRatio(): Transform {
   return perParameter((update, { value, dtype }) => {
     const weights = reduceSumSquare(value), updates = reduceSumSquare(update);
-    const known = cast(value.graph.node("Greater", [min([weights, updates]), update.graph.constant(0, { dtype, shape: [] })])[0]!, dtype);
+    const known = cast(greater(min([weights, updates]), 0), dtype);
     const ratio = sqrt(div(weights, max([updates, 1e-30])));
     return mul(update, add(mul(known, sub(ratio, 1)), 1));
   });
@@ -106,7 +122,8 @@ export function scaleByLearningRate({ multipliers = [] }: { multipliers?: readon
   return (updates, context) => {
     const rates = new Map<number, Value>();
     const rate = (factor: number) => {
-      const known = rates.get(factor) ?? (factor === 1 ? neg(context.learningRate) : mul(context.learningRate, -factor));
+      const known = rates.get(factor) ??
+        (factor === 1 ? neg(context.learningRate) : mul(context.learningRate, -factor));
       rates.set(factor, known);
       return known;
     };
@@ -120,5 +137,5 @@ export function scaleByLearningRate({ multipliers = [] }: { multipliers?: readon
 
 /** Times a number. */
 export function scale(factor: number): Transform {
-  return perParameter((update: Value, _parameter: TrainedParameter, _context: OptimizerContext) => mul(update, factor));
+  return perParameter((update) => mul(update, factor));
 }

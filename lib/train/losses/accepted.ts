@@ -33,6 +33,8 @@ export function checkIntegers(name: string, { data }: Tensor, { low, high, excep
     const found = Number(data[i]);
     if ((found >= low && found <= high) || found === except) continue;
     const besides = except === undefined ? "" : ` or ${except}`;
-    throw new TrainError(`batch: input "${name}": expected whole numbers in ${low} … ${high}${besides}, found ${found} at place ${i}`);
+    throw new TrainError(
+      `batch: input "${name}": expected whole numbers in ${low} … ${high}${besides}, found ${found} at place ${i}`,
+    );
   }
 }

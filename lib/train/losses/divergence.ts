@@ -27,7 +27,10 @@ export function klDivergence(
   const at = axis < 0 ? axis + student.rank : axis;
   const soften = (logits: Value) => temperature === 1 ? logits : mul(logits, 1 / temperature);
   const fixed = soften(stopGradient(teacher));
-  const terms = mul(softmax(fixed, { axis: at }), sub(logSoftmax(fixed, { axis: at }), logSoftmax(soften(student), { axis: at })));
+  const terms = mul(
+    softmax(fixed, { axis: at }),
+    sub(logSoftmax(fixed, { axis: at }), logSoftmax(soften(student), { axis: at })),
+  );
   const losses = mul(reduceSum(terms, { axes: at }), temperature ** 2);
   return reduceLoss(losses, reduction);
 }

@@ -1,0 +1,27 @@
+/**
+ * Training on ONNX Runtime: a model is an inference graph; `compileStep` writes its training step (forward, backward and update) as one more graph and
+ * runs it. The trained weights go back into the inference graph, which is the file that is evaluated and shipped.
+ */
+
+export { type Batch } from "./batch.ts";
+export { compileStep, Step, type StepOptions, type StepResult, type StepState } from "./compile_step.ts";
+export { TrainError } from "./errors.ts";
+export * from "./initializers.ts";
+export * from "./losses/mod.ts";
+export {
+  chain,
+  type Optimizer,
+  OptimizerContext,
+  perParameter,
+  type StateTensor,
+  type TrainedParameter,
+  type Transform,
+} from "./optimizer.ts";
+export * from "./optimizers.ts";
+export { matchesName, type NamePattern } from "./patterns.ts";
+export * from "./schedules.ts";
+export { type WeightSource } from "./step_engine.ts";
+export { type LossContext, type LossResult } from "./step_plan.ts";
+export { type NormalizationMode, trainable, TrainableModel, type TrainableOptions } from "./trainable.ts";
+export * from "./transforms.ts";
+export { findWeights } from "./weights.ts";

@@ -1,0 +1,94 @@
+/** The worker's side of a step that runs beside the caller's thread; `RemoteStep` is the caller's. */
+
+import { serveJobs, WorkerPool, WorkError } from "../runtime/mod.ts";
+import type { Tensor } from "../onnx/mod.ts";
+import type { Batch } from "./batch.ts";
+import { type EngineOptions, StepEngine, type StepHost, type StepOutcome, type WeightSource } from "./step_engine.ts";
+import type { StepPlan } from "./step_plan.ts";
+
+type Tensors = Record<string, Tensor>;
+
+/** What travels to the worker. */
+type StepJob =
+  | { readonly kind: "open"; readonly plan: StepPlan; readonly options: EngineOptions }
+  | { readonly kind: "run"; readonly batches: readonly Batch[]; readonly learningRate: number; readonly step: number }
+  | { readonly kind: "read"; readonly names: readonly string[] }
+  | { readonly kind: "write"; readonly tensors: Readonly<Tensors> }
+  | { readonly kind: "evaluate"; readonly feeds: Batch; readonly weights: WeightSource }
+  | { readonly kind: "dispose" };
+
+/** What comes back. */
+type StepReply = { readonly outcome?: StepOutcome; readonly tensors?: Tensors };
+
+/** A step in a worker of its own, with the same numbers as one on the caller's thread. */
+export class RemoteStep implements StepHost {
+  readonly #pool: WorkerPool<StepJob, StepReply>;
+
+  private constructor(pool: WorkerPool<StepJob, StepReply>) {
+    this.#pool = pool;
+  }
+
+  static async open(plan: StepPlan, options: EngineOptions): Promise<RemoteStep> {
+    const pool = new WorkerPool<StepJob, StepReply>(new URL(import.meta.url), { size: 1, name: "training step" });
+    try {
+      await pool.run({ kind: "open", plan, options });
+    } catch (error) {
+      pool.close();
+      throw error;
+    }
+    return new RemoteStep(pool);
+  }
+
+  async run(batches: readonly Batch[], learningRate: number, step: number): Promise<StepOutcome> {
+    return (await this.#pool.run({ kind: "run", batches, learningRate, step })).outcome!;
+  }
+
+  async read(names: readonly string[]): Promise<Tensors> {
+    return (await this.#pool.run({ kind: "read", names })).tensors!;
+  }
+
+  async write(tensors: Readonly<Tensors>): Promise<void> {
+    await this.#pool.run({ kind: "write", tensors });
+  }
+
+  async evaluate(feeds: Batch, weights: WeightSource): Promise<Tensors> {
+    return (await this.#pool.run({ kind: "evaluate", feeds, weights })).tensors!;
+  }
+
+  async dispose(): Promise<void> {
+    try {
+      await this.#pool.run({ kind: "dispose" });
+    } finally {
+      this.#pool.close();
+    }
+  }
+}
+
+let engine: StepEngine | undefined;
+
+async function handle(job: StepJob): Promise<StepReply> {
+  if (job.kind === "open") {
+    engine = await StepEngine.open(job.plan, job.options);
+    return {};
+  }
+  if (!engine) throw new WorkError("training step: expected an open step, found that its worker was lost");
+  switch (job.kind) {
+    case "run":
+      return { outcome: await engine.run(job.batches, job.learningRate, job.step) };
+    case "read":
+      return { tensors: await engine.read(job.names) };
+    case "write":
+      await engine.write(job.tensors);
+      return {};
+    case "evaluate":
+      return { tensors: await engine.evaluate(job.feeds, job.weights) };
+    case "dispose":
+      await engine.dispose();
+      engine = undefined;
+      return {};
+  }
+}
+
+if (typeof WorkerGlobalScope !== "undefined" && self instanceof WorkerGlobalScope && self.name === "training step") {
+  serveJobs(handle);
+}
