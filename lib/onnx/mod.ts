@@ -8,6 +8,7 @@
  */
 
 export type { Attribute, AttributeKind, AttributeValues, PlainAttribute } from "./attributes.ts";
+export { assertValid, checkModel, type Problem } from "./check.ts";
 export { dataTypeOf, dtypeOf } from "./data_type.ts";
 export * from "./dims.ts";
 export * from "./errors.ts";
