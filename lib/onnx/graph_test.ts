@@ -161,6 +161,15 @@ Deno.test("parameters can be frozen, and their elements replaced by others of th
   );
 });
 
+Deno.test("batch normalisation in training mode gets running statistics that no other node shares", () => {
+  const graph = new Graph();
+  const x = graph.input("x", "float32", [2, 2, 3, 3]);
+  const zero = graph.constant([0, 0]), one = graph.constant([1, 1]);
+  const { y } = ops.batchNormalizationTraining(x, one, zero, zero, one);
+  const [, scale, bias, mean, variance] = y.producer!.inputs;
+  assert.equal(new Set([scale, bias, mean, variance]).size, 4);
+});
+
 Deno.test("float16 goes through the file and through ONNX Runtime with its bits", async () => {
   const graph = new Graph();
   const w = graph.constant(tensor("float16", [2], [0.1, 65504]), { name: "w" });

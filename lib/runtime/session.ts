@@ -57,7 +57,10 @@ type Ort = typeof import("onnxruntime-node");
 let library: Promise<Ort> | undefined;
 
 function loadLibrary(): Promise<Ort> {
-  return library ??= import("onnxruntime-node").catch((cause) => {
+  return library ??= import("onnxruntime-node").then((ort) => {
+    ort.env.logLevel = "fatal"; // what goes wrong is thrown; the library's own lines would only repeat it
+    return ort;
+  }).catch((cause) => {
     library = undefined;
     throw new WorkError(`ONNX Runtime: expected its native library to load, found: ${describeError(cause)}`, { cause });
   });
