@@ -8,9 +8,7 @@
  * Ends with 1 when a type or a known size differs, or when reading throws anything but an OnnxError.
  */
 
-import { fromBinary } from "@bufbuild/protobuf";
-import { dtypeOf, fromModel, type Graph, OnnxError } from "../../lib/onnx/mod.ts";
-import { TensorProtoSchema } from "../../lib/onnx/proto/onnx_pb.ts";
+import { fromModel, fromTensorBytes, type Graph, OnnxError } from "../../lib/onnx/mod.ts";
 import { InputError, runCommand } from "../../lib/runtime/mod.ts";
 
 function load(folder: string): Graph | OnnxError {
@@ -42,12 +40,13 @@ await runCommand({
       graph.outputs.forEach((output, i) => {
         const path = `${root}/${name}/test_data_set_0/output_${i}.pb`;
         if (!output.type || !output.producer?.spec) return;
-        const recorded = fromBinary(TensorProtoSchema, Deno.readFileSync(path));
-        const shape = recorded.dims.map(Number);
-        const same = dtypeOf(recorded.dataType) === output.dtype && shape.length === output.rank &&
+        const { dtype, shape } = fromTensorBytes(Deno.readFileSync(path), { name: path });
+        const same = dtype === output.dtype && shape.length === output.rank &&
           output.shape.every((dim, at) => typeof dim === "string" || dim === shape[at]);
         outputs++;
-        if (!same) differences.push(`${name}: inferred ${output.dtype} ${output}, recorded [${shape.join(", ")}]`);
+        if (!same) {
+          differences.push(`${name}: inferred ${output.dtype} ${output}, recorded ${dtype} [${shape.join(", ")}]`);
+        }
       });
     }
     if (!values.json) {
