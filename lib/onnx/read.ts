@@ -1,0 +1,217 @@
+/** ONNX files to graphs. */
+
+import { fromBinary } from "@bufbuild/protobuf";
+import { describeError, reason } from "../runtime/mod.ts";
+import type { Attribute } from "./attributes.ts";
+import { dtypeOf } from "./data_type.ts";
+import type { Dim } from "./dims.ts";
+import { OnnxError } from "./errors.ts";
+import { Graph } from "./graph.ts";
+import { inferTypes } from "./infer.ts";
+import { Node } from "./node.ts";
+import { constantValue } from "./ops/shape.ts";
+import {
+  type AttributeProto,
+  AttributeProto_AttributeType,
+  type GraphProto,
+  type ModelProto,
+  ModelProtoSchema,
+  type NodeProto,
+  type ValueInfoProto,
+} from "./proto/onnx_pb.ts";
+import type { ValueType } from "./registry.ts";
+import { type ExternalReader, fromTensorProto, noExternalData } from "./tensor_proto.ts";
+import { Value } from "./value.ts";
+import { PARAMETER_MARK } from "./write.ts";
+
+/** Reads the bytes of an ONNX file. `name` stands for the file in messages. Throws OnnxError for anything wrong in it. */
+export function fromModel(bytes: Uint8Array, { name = "model" }: { name?: string } = {}): Graph {
+  return readModel(bytes, name, noExternalData);
+}
+
+/** Reads an ONNX file. Data in other files must lie in its folder. Throws OnnxError for anything wrong. */
+export async function fromFile(path: string): Promise<Graph> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await Deno.readFile(path);
+  } catch (error) {
+    throw new OnnxError(`${path}: expected an ONNX file, found ${reason(error)}`, { cause: error });
+  }
+  return readModel(bytes, path, noExternalData);
+}
+
+/** Decodes the message of an ONNX file. */
+export function decodeModel(bytes: Uint8Array, name: string): ModelProto {
+  let model: ModelProto;
+  try {
+    model = fromBinary(ModelProtoSchema, bytes);
+  } catch (error) {
+    throw new OnnxError(`${name}: expected an ONNX model, found: ${describeError(error, 160)}`, { cause: error });
+  }
+  if (!model.graph) throw new OnnxError(`${name}: expected an ONNX model with a graph, found none`);
+  return model;
+}
+
+function readModel(bytes: Uint8Array, name: string, external: ExternalReader): Graph {
+  const model = decodeModel(bytes, name);
+  const reader = new GraphReader(name, external);
+  const graph = reader.read(model.graph!);
+  for (const { key, value } of model.metadataProps) graph.metadata.set(key, value);
+  for (const { domain, version } of model.opsetImport) {
+    if (domain !== "" && domain !== "ai.onnx") graph.domains.set(domain, Number(version));
+  }
+  return graph;
+}
+
+class GraphReader {
+  readonly #file: string;
+  readonly #external: ExternalReader;
+
+  constructor(file: string, external: ExternalReader) {
+    this.#file = file;
+    this.#external = external;
+  }
+
+  read(proto: GraphProto): Graph {
+    const graph = new Graph(proto.name || "graph");
+    const lists = graph._internals();
+    const initialisers = new Set(proto.initializer.map(({ name }) => name));
+    for (const info of proto.input) {
+      if (initialisers.has(info.name)) continue; // before IR 4 initialisers stood among the inputs too
+      const type = this.#valueType(info, `input "${info.name}"`);
+      if (!type) throw new OnnxError(`${this.#file}: input "${info.name}": expected a type and shape, found none`);
+      this.#expectNew(graph, info.name);
+      const value = new Value(graph, info.name, "input", type);
+      lists.values.set(value.name, value);
+      lists.inputs.push(value);
+    }
+    for (const tensor of proto.initializer) {
+      this.#expectNew(graph, tensor.name);
+      const content = fromTensorProto(tensor, `${this.#file}: initialiser "${tensor.name}"`, this.#external);
+      lists.addInitialiser(tensor.name, tensor.docString === PARAMETER_MARK ? "parameter" : "constant", content);
+    }
+    const declared = new Map(
+      [...proto.valueInfo, ...proto.output].map((info) => [info.name, this.#valueType(info, `"${info.name}"`)]),
+    );
+    for (const node of proto.node) this.#readNode(graph, node, declared);
+    for (const { name } of proto.output) {
+      const value = graph.values.get(name);
+      if (!value) throw new OnnxError(`${this.#file}: output "${name}": expected a node that computes it, found none`);
+      lists.outputs.push(value);
+    }
+    return graph;
+  }
+
+  #readNode(graph: Graph, proto: NodeProto, declared: ReadonlyMap<string, ValueType | undefined>): void {
+    const lists = graph._internals();
+    const place = `${this.#file}: ${proto.opType} "${proto.name || proto.output[0] || ""}"`;
+    const inputs = proto.input.map((name) => {
+      if (name === "") return undefined;
+      const value = graph.values.get(name);
+      if (value) return value;
+      throw new OnnxError(`${place}: expected a value "${name}" that stands before it, found none`);
+    });
+    while (inputs.length > 0 && inputs.at(-1) === undefined) inputs.pop();
+    const attributes = new Map<string, Attribute>();
+    for (const attribute of proto.attribute) {
+      attributes.set(attribute.name, this.#attribute(attribute, `${place}: attribute ${attribute.name}`));
+    }
+    const domain = proto.domain === "ai.onnx" ? "" : proto.domain;
+    const nodeName = lists.uniqueNodeName(proto.name || proto.output.find((name) => name !== "") || proto.opType);
+    const node = new Node(graph, nodeName, proto.opType, domain, inputs, attributes);
+    node.outputCount = proto.output.length;
+    const types = this.#located(() => inferTypes(node));
+    if (domain === "" && proto.opType === "Constant" && !attributes.has("sparse_value")) {
+      this.#expectNew(graph, proto.output[0] ?? "");
+      lists.addInitialiser(proto.output[0]!, "constant", this.#located(() => constantValue(node)));
+      lists.nodeNames.delete(nodeName);
+      return;
+    }
+    node._outputs = proto.output.map((name, index) => {
+      if (name === "") return undefined;
+      this.#expectNew(graph, name);
+      const value = new Value(graph, name, "node", refine(types[index], declared.get(name)), { producer: node, index });
+      lists.values.set(name, value);
+      return value;
+    });
+    lists.nodes.push(node);
+  }
+
+  #located<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (error instanceof OnnxError) throw new OnnxError(`${this.#file}: ${error.message}`, { cause: error });
+      throw error;
+    }
+  }
+
+  #expectNew(graph: Graph, name: string): void {
+    if (name === "") throw new OnnxError(`${this.#file}: expected a name for each value, found an empty text`);
+    if (graph.values.has(name)) {
+      throw new OnnxError(`${this.#file}: expected each value once, found "${name}" twice`);
+    }
+  }
+
+  #valueType(info: ValueInfoProto, place: string): ValueType | undefined {
+    const type = info.type?.value;
+    if (type?.case !== "tensorType" || !type.value.shape) return undefined;
+    const dtype = dtypeOf(type.value.elemType);
+    if (!dtype) {
+      throw new OnnxError(
+        `${this.#file}: ${place}: expected an element type that is supported, found number ${type.value.elemType}`,
+      );
+    }
+    const shape = type.value.shape.dim.map((dim, i): Dim => {
+      if (dim.value.case === "dimValue") {
+        const size = Number(dim.value.value);
+        if (size >= 0) return size;
+      }
+      return dim.value.case === "dimParam" && dim.value.value !== "" ? dim.value.value : `${info.name}.${i}`;
+    });
+    return { dtype, shape };
+  }
+
+  #attribute(proto: AttributeProto, place: string): Attribute {
+    const decoder = new TextDecoder();
+    const Type = AttributeProto_AttributeType;
+    const whole = (value: bigint) => Number(value);
+    switch (proto.type) {
+      case Type.FLOAT:
+        return { kind: "float", value: proto.f };
+      case Type.INT:
+        return { kind: "int", value: whole(proto.i) };
+      case Type.STRING:
+        return { kind: "string", value: decoder.decode(proto.s) };
+      case Type.FLOATS:
+        return { kind: "floats", value: proto.floats };
+      case Type.INTS:
+        return { kind: "ints", value: proto.ints.map(whole) };
+      case Type.STRINGS:
+        return { kind: "strings", value: proto.strings.map((text) => decoder.decode(text)) };
+      case Type.TENSOR:
+        if (!proto.t) throw new OnnxError(`${place}: expected a tensor, found none`);
+        return { kind: "tensor", value: fromTensorProto(proto.t, place, this.#external) };
+      case Type.TENSORS:
+        return { kind: "tensors", value: proto.tensors.map((t) => fromTensorProto(t, place, this.#external)) };
+      case Type.GRAPH:
+        if (!proto.g) throw new OnnxError(`${place}: expected a sub-graph, found none`);
+        return { kind: "graph", value: proto.g };
+      case Type.GRAPHS:
+        return { kind: "graphs", value: proto.graphs };
+      default:
+        throw new OnnxError(`${place}: expected a kind that is supported, found number ${proto.type}`);
+    }
+  }
+}
+
+/** What inference found, completed by what the file declares: sizes that are symbols here may be numbers there. */
+function refine(inferred: ValueType | undefined, declared: ValueType | undefined): ValueType | undefined {
+  if (!inferred) return declared;
+  if (!declared || declared.shape.length !== inferred.shape.length) return inferred;
+  const shape = inferred.shape.map((dim, i) => {
+    const other = declared.shape[i]!;
+    return typeof dim === "string" && typeof other === "number" ? other : dim;
+  });
+  return { ...inferred, shape };
+}
