@@ -2,8 +2,9 @@
 
 import { isFloat, type Tensor, tensor } from "../runtime/mod.ts";
 import type { Attribute } from "./attributes.ts";
-import { OnnxError } from "./errors.ts";
+import type { OnnxError } from "./errors.ts";
 import type { Graph } from "./graph.ts";
+import { lowerings } from "./lowerings.ts";
 import type { Node } from "./node.ts";
 
 /** A node as it is written; undefined: an optional input or output left out. */
@@ -42,19 +43,31 @@ export class Lowering {
     this.opset = opset;
   }
 
+  /** Appends one node of the graph, rewritten where the opset has another form. */
   write(node: Node): void {
-    const inputs = node.inputs.map((value) => value?.name);
-    const outputs = node.outputs.map((value) => value?.name);
-    const { opType } = node;
-    if (node.domain === "") {
-      if (opType === "Gelu" && this.opset < 20) return this.#gelu(node);
-      if (opType === "Mish" && this.opset < 18) return this.#mish(node);
-      const since = node.spec?.since;
-      if (since !== undefined && since > this.opset && since > 17) {
-        throw new OnnxError(`${node}: expected an operator of opset ${this.opset}, found one that begins at ${since}`);
-      }
+    const lower = node.domain === "" ? lowerings[node.opType] : undefined;
+    if (lower) {
+      if (!lower(this, node)) this.copy(node);
+      return;
     }
-    this.nodes.push({ name: node.name, opType, domain: node.domain, inputs, outputs, attributes: node.attributes });
+    const since = node.domain === "" ? node.spec?.since ?? 0 : 0;
+    if (since > Math.max(this.opset, 13)) throw this.impossible(node, `an operator that begins at opset ${since}`);
+    this.copy(node);
+  }
+
+  /** Appends the node as it is, or with other inputs or attributes. */
+  copy(
+    node: Node,
+    inputs: readonly (string | undefined)[] = node.inputs.map((value) => value?.name),
+    attributes: ReadonlyMap<string, Attribute> = node.attributes,
+  ): void {
+    const outputs = node.outputs.map((value) => value?.name);
+    this.nodes.push({ name: node.name, opType: node.opType, domain: node.domain, inputs, outputs, attributes });
+  }
+
+  /** An error that names the node and the opset. */
+  impossible(node: Node, what: string): OnnxError {
+    return node.fail(`expected a form that opset ${this.opset} has, found ${what}`);
   }
 
   /** Appends a node with one output, named or fresh; returns the output's name. */
@@ -90,33 +103,15 @@ export class Lowering {
     return name;
   }
 
-  #scalar(node: Node, value: number): string {
+  /** A scalar of the node's own floating-point type. */
+  scalar(node: Node, value: number): string {
     const { dtype } = node.input(0);
     if (!isFloat(dtype)) throw node.fail(`expected floating-point elements, found ${dtype}`);
     return this.constant(node, tensor(dtype, [], [value]));
   }
 
-  /** x · ½ · (1 + erf(x / √2)), in the form that ONNX Runtime fuses; or the tanh form. */
-  #gelu(node: Node): void {
-    const x = node.input(0).name, y = node.output().name;
-    if (node.string("approximate") === "none") {
-      const scaled = this.emit(node, "Div", [x, this.#scalar(node, Math.SQRT2)]);
-      const erf = this.emit(node, "Erf", [scaled]);
-      const sum = this.emit(node, "Add", [erf, this.#scalar(node, 1)]);
-      const product = this.emit(node, "Mul", [x, sum]);
-      this.emit(node, "Mul", [product, this.#scalar(node, 0.5)], {}, y);
-      return;
-    }
-    const cube = this.emit(node, "Mul", [this.emit(node, "Mul", [x, x]), x]);
-    const inner = this.emit(node, "Add", [x, this.emit(node, "Mul", [cube, this.#scalar(node, 0.044715)])]);
-    const tanh = this.emit(node, "Tanh", [this.emit(node, "Mul", [inner, this.#scalar(node, Math.sqrt(2 / Math.PI))])]);
-    const half = this.emit(node, "Mul", [x, this.#scalar(node, 0.5)]);
-    this.emit(node, "Mul", [half, this.emit(node, "Add", [tanh, this.#scalar(node, 1)])], {}, y);
-  }
-
-  #mish(node: Node): void {
-    const x = node.input(0).name;
-    const tanh = this.emit(node, "Tanh", [this.emit(node, "Softplus", [x])]);
-    this.emit(node, "Mul", [x, tanh], {}, node.output().name);
+  /** An int64 list. */
+  ints(node: Node, values: readonly number[]): string {
+    return this.constant(node, tensor("int64", [values.length], values));
   }
 }

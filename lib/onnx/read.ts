@@ -8,6 +8,7 @@ import type { Dim } from "./dims.ts";
 import { OnnxError } from "./errors.ts";
 import { Graph } from "./graph.ts";
 import { inferTypes } from "./infer.ts";
+import { type IncomingNode, liftNode, READABLE } from "./lift.ts";
 import { Node } from "./node.ts";
 import { constantValue } from "./ops/shape.ts";
 import {
@@ -23,6 +24,9 @@ import type { ValueType } from "./registry.ts";
 import { type ExternalReader, fromTensorProto, noExternalData } from "./tensor_proto.ts";
 import { Value } from "./value.ts";
 import { PARAMETER_MARK } from "./write.ts";
+
+/** IR versions that can be read: 3 is the first that is published, 13 the newest known. */
+const IR_VERSIONS = { oldest: 3, newest: 13 } as const;
 
 /** Reads the bytes of an ONNX file. `name` stands for the file in messages. Throws OnnxError for anything wrong in it. */
 export function fromModel(bytes: Uint8Array, { name = "model" }: { name?: string } = {}): Graph {
@@ -52,9 +56,32 @@ export function decodeModel(bytes: Uint8Array, name: string): ModelProto {
   return model;
 }
 
+/** The opset of ONNX's own domain. Throws OnnxError for a file that is too old or too new. */
+function opsetOf(model: ModelProto, name: string): number {
+  const ir = Number(model.irVersion);
+  if (ir < IR_VERSIONS.oldest || ir > IR_VERSIONS.newest) {
+    throw new OnnxError(
+      `${name}: expected an IR version in ${IR_VERSIONS.oldest} … ${IR_VERSIONS.newest}, found ${ir}`,
+    );
+  }
+  const entry = model.opsetImport.find(({ domain }) => domain === "" || domain === "ai.onnx");
+  if (!entry) throw new OnnxError(`${name}: expected an opset of ONNX's own domain, found none`);
+  const opset = Number(entry.version);
+  if (opset < READABLE.oldest || opset > READABLE.newest) {
+    throw new OnnxError(`${name}: expected an opset in ${READABLE.oldest} … ${READABLE.newest}, found ${opset}`);
+  }
+  return opset;
+}
+
 function readModel(bytes: Uint8Array, name: string, external: ExternalReader): Graph {
   const model = decodeModel(bytes, name);
-  const reader = new GraphReader(name, external);
+  const opset = opsetOf(model, name);
+  if (model.functions.length > 0) {
+    throw new OnnxError(
+      `${name}: expected no local functions (export with them inlined), found ${model.functions.length}`,
+    );
+  }
+  const reader = new GraphReader(name, opset, external);
   const graph = reader.read(model.graph!);
   for (const { key, value } of model.metadataProps) graph.metadata.set(key, value);
   for (const { domain, version } of model.opsetImport) {
@@ -65,10 +92,12 @@ function readModel(bytes: Uint8Array, name: string, external: ExternalReader): G
 
 class GraphReader {
   readonly #file: string;
+  readonly #opset: number;
   readonly #external: ExternalReader;
 
-  constructor(file: string, external: ExternalReader) {
+  constructor(file: string, opset: number, external: ExternalReader) {
     this.#file = file;
+    this.#opset = opset;
     this.#external = external;
   }
 
@@ -112,13 +141,30 @@ class GraphReader {
       throw new OnnxError(`${place}: expected a value "${name}" that stands before it, found none`);
     });
     while (inputs.length > 0 && inputs.at(-1) === undefined) inputs.pop();
+    if (proto.opType === "") throw new OnnxError(`${place}: expected an operator's name, found an empty text`);
     const attributes = new Map<string, Attribute>();
     for (const attribute of proto.attribute) {
-      attributes.set(attribute.name, this.#attribute(attribute, `${place}: attribute ${attribute.name}`));
+      const typed = this.#attribute(attribute, `${place}: attribute ${attribute.name}`);
+      if (attributes.has(attribute.name)) {
+        throw new OnnxError(`${place}: expected each attribute once, found ${attribute.name} twice`);
+      }
+      if ((typed.kind === "graph" || typed.kind === "graphs") && (this.#opset < 13 || this.#opset > 17)) {
+        throw new OnnxError(`${place}: expected no sub-graph except at opsets 13 … 17, found one at ${this.#opset}`);
+      }
+      attributes.set(attribute.name, typed);
     }
     const domain = proto.domain === "ai.onnx" ? "" : proto.domain;
     const nodeName = lists.uniqueNodeName(proto.name || proto.output.find((name) => name !== "") || proto.opType);
-    const node = new Node(graph, nodeName, proto.opType, domain, inputs, attributes);
+    const incoming: IncomingNode = {
+      opType: proto.opType,
+      inputs,
+      attributes,
+      outputCount: proto.output.length,
+      name: nodeName,
+      place: `${proto.opType} "${nodeName}"`,
+    };
+    if (domain === "") this.#located(() => liftNode(graph, incoming, this.#opset));
+    const node = new Node(graph, nodeName, incoming.opType, domain, incoming.inputs, attributes);
     node.outputCount = proto.output.length;
     const types = this.#located(() => inferTypes(node));
     if (domain === "" && proto.opType === "Constant" && !attributes.has("sparse_value")) {

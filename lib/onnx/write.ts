@@ -68,6 +68,9 @@ export function toModelProto(graph: Graph, options: ModelOptions = {}): ModelPro
   }
   if (graph.outputs.length === 0) throw new OnnxError(`graph "${graph.name}": expected an output, found none`);
   const { nodes, constants } = lowerNodes(graph, opset);
+  // Constants that became attributes need not be written; parameters always are.
+  const used = new Set([...nodes.flatMap((node) => node.inputs), ...graph.outputs.map((value) => value.name)]);
+  const written = graph.initialisers.filter((value) => value.kind === "parameter" || used.has(value.name));
   const domains = new Set(nodes.map((node) => node.domain).filter((domain) => domain !== ""));
   return create(ModelProtoSchema, {
     irVersion: BigInt(options.irVersion ?? irVersionOf(opset)),
@@ -82,7 +85,7 @@ export function toModelProto(graph: Graph, options: ModelOptions = {}): ModelPro
       input: graph.inputs.map(toValueInfo),
       output: graph.outputs.map(toValueInfo),
       initializer: [
-        ...graph.initialisers.map((value) =>
+        ...written.map((value) =>
           toTensorProto(value.tensor!, value.name, value.kind === "parameter" ? PARAMETER_MARK : undefined)
         ),
         ...[...constants].map(([name, tensor]) => toTensorProto(tensor, name)),

@@ -36,7 +36,8 @@ export interface Bench {
 
 export type Build = (bench: Bench) => Value | readonly Value[];
 
-interface Pass {
+/** An assembled case. */
+export interface Pass {
   readonly graph: Graph;
   readonly outputs: readonly Value[];
   readonly feeds: Record<string, Tensor>;
@@ -55,7 +56,8 @@ export async function checkCase(build: Build, ...seed: readonly (string | number
   }
 }
 
-function assemble(build: Build, random: Random, symbolic: boolean): Pass {
+/** A case's graph and what to feed it; with `symbolic`, the sizes of its open inputs are symbols. */
+export function assemble(build: Build, random: Random, symbolic: boolean): Pass {
   const graph = new Graph("case");
   const feeds: Record<string, Tensor> = {};
   const symbols = new Map<string, number>();

@@ -1,0 +1,96 @@
+/** Gradients of matrix products. */
+
+import { gemm, matMul, reshape, type Shape, transpose, type Value } from "../../onnx/mod.ts";
+import { composeShape, reshapeTo, sumTo } from "../broadcast.ts";
+import { defineRule, type RuleContext } from "../rule.ts";
+import { times } from "../simplify.ts";
+
+/**
+ * Y = A · B: dA = G · Bᵀ, dB = Aᵀ · G, summed over the batch dimensions along which an operand was broadcast.
+ *
+ * ONNX Runtime folds a Transpose of the last two axes into the product that reads it (FusedMatMul), and Gemm takes
+ * transposed operands as they are, so that no transposed copy is written. A weight of two dimensions that is multiplied by
+ * batched activations gets its gradient from one product over all rows, [rows, k]ᵀ · [rows, n], instead of a batch of
+ * products and a sum.
+ */
+defineRule("MatMul", (ctx) => {
+  const a = ctx.shape(0), b = ctx.shape(1);
+  if (a.length === 1 || b.length === 1) return vectorProduct(ctx);
+  const weight = () =>
+    b.length === 2 && a.length > 2
+      ? gemm(rows(ctx.input(0)), rows(ctx.gradient), undefined, { transA: true })
+      : productTo(ctx.input(0), ctx.gradient, true, false, b);
+  return [
+    ctx.needs[0] ? productTo(ctx.gradient, ctx.input(1), false, true, a) : undefined,
+    ctx.needs[1] ? weight() : undefined,
+  ];
+});
+
+/**
+ * Y = α · A' · B' + β · C with A' = Aᵀ when transA, B' = Bᵀ when transB: dA' = α · G · B'ᵀ, dB' = α · A'ᵀ · G, dC = β · G
+ * summed to C's shape; each is one Gemm in the order that gives A and B as they are stored.
+ */
+defineRule("Gemm", (ctx) => {
+  const { node } = ctx;
+  const alpha = node.float("alpha");
+  const transA = node.int("transA") === 1, transB = node.int("transB") === 1;
+  const product = (left: Value, right: Value, turnLeft: boolean, turnRight: boolean) =>
+    gemm(left, right, undefined, {
+      ...(alpha === 1 ? {} : { alpha }),
+      ...(turnLeft ? { transA: true } : {}),
+      ...(turnRight ? { transB: true } : {}),
+    });
+  const a = () => ctx.input(0), b = () => ctx.input(1), g = () => ctx.gradient;
+  return [
+    !ctx.needs[0] ? undefined : transA ? product(b(), g(), transB, true) : product(g(), b(), false, !transB),
+    !ctx.needs[1] ? undefined : transB ? product(g(), a(), true, transA) : product(a(), g(), !transA, false),
+    ctx.needs[2] ? times(ctx.sumTo(ctx.compactGradient, 2), node.float("beta")) : undefined,
+  ];
+});
+
+/** The product of two (batches of) matrices, each transposed or not, summed over batch axes to the shape `target`. */
+function productTo(left: Value, right: Value, transA: boolean, transB: boolean, target: Shape): Value {
+  if (left.rank === 2 && right.rank === 2) {
+    return gemm(left, right, undefined, { ...(transA ? { transA } : {}), ...(transB ? { transB } : {}) });
+  }
+  const result = matMul(transA ? turned(left) : left, transB ? turned(right) : right);
+  return sumTo(result, result, target);
+}
+
+/** The last two axes exchanged. */
+function turned(x: Value): Value {
+  const order = x.shape.map((_, i) => i);
+  const n = order.length;
+  [order[n - 1], order[n - 2]] = [n - 2, n - 1];
+  return transpose(x, order);
+}
+
+/** All axes but the last joined: [rows, k]. */
+function rows(x: Value): Value {
+  const width = x.shape.at(-1)!;
+  return reshape(x, typeof width === "number" ? [-1, width] : composeShape(x, [-1, { axis: x.rank - 1 }]));
+}
+
+/** One operand has one axis: taken as [1, k] or [k, 1], as NumPy's matmul does, and as a product of matrices from there. */
+function vectorProduct(ctx: RuleContext): (Value | undefined)[] {
+  const a = ctx.shape(0), b = ctx.shape(1);
+  const y = ctx.node.output();
+  const batch = Math.max(a.length, b.length) - 2;
+  const gradient = reshape(
+    ctx.gradient,
+    composeShape(y, [
+      ...Array.from({ length: Math.max(0, batch) }, (_, axis) => ({ axis })),
+      a.length > 1 ? { axis: y.rank - 1 } : 1,
+      b.length > 1 ? { axis: y.rank - 1 } : 1,
+    ]),
+  );
+  const matrix = (index: number, shape: Shape): Shape =>
+    shape.length > 1 ? shape : index === 0 ? [1, shape[0]!] : [shape[0]!, 1];
+  const read = (index: number, shape: Shape) =>
+    shape.length > 1 ? ctx.input(index) : reshape(ctx.input(index), index === 0 ? [1, -1] : [-1, 1]);
+  const back = (value: Value, index: number) => reshapeTo(value, ctx.node.input(index));
+  return [
+    ctx.needs[0] ? back(productTo(gradient, read(1, b), false, true, matrix(0, a)), 0) : undefined,
+    ctx.needs[1] ? back(productTo(read(0, a), gradient, true, false, matrix(1, b)), 1) : undefined,
+  ];
+}
