@@ -225,8 +225,12 @@ export async function checkGradients(
 }
 
 /** Runs a graph once on the CPU; returns its outputs by name. */
-export async function runGraph(graph: Graph, feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>> {
-  const session = await open(graph);
+export async function runGraph(
+  graph: Graph,
+  feeds: Readonly<Record<string, Tensor>>,
+  { threads = 1 }: { readonly threads?: number } = {},
+): Promise<Record<string, Tensor>> {
+  const session = await open(graph, threads);
   try {
     const used = new Set(session.inputNames);
     const given = Object.entries(feeds).filter(([name]) => used.has(name));
@@ -268,9 +272,9 @@ export function broadcastable(random: Random, shape: readonly number[]): number[
   return shape.slice(drop).map((size) => random.chance(0.3) ? 1 : size);
 }
 
-function open(graph: Graph): Promise<ort.InferenceSession> {
+function open(graph: Graph, threads = 1): Promise<ort.InferenceSession> {
   return ort.InferenceSession.create(toModel(graph), {
-    intraOpNumThreads: 1,
+    intraOpNumThreads: threads,
     interOpNumThreads: 1,
     logSeverityLevel: 3,
     enableCpuMemArena: false,

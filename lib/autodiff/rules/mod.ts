@@ -12,3 +12,6 @@ import "./normalization.ts";
 import "./resize.ts";
 import "./pad.ts";
 import "./depth_space.ts";
+import "./layout.ts";
+import "./indexing.ts";
+import "./einsum.ts";
