@@ -5,8 +5,8 @@ import {
   batchNormalizationTraining,
   conv,
   gelu,
-  Graph,
   globalAveragePool,
+  Graph,
   layerNormalization,
   leakyRelu,
   logSoftmax,
@@ -21,9 +21,9 @@ import {
   softmax,
   split,
   squeeze,
+  tensor,
   transpose,
   type Value,
-  zeros,
 } from "../../lib/onnx/mod.ts";
 import { Random } from "../../lib/runtime/mod.ts";
 
@@ -66,10 +66,17 @@ class Layers {
     const inputs = x.shape[1] as number;
     const w = this.weight([outputs, inputs, kernel, kernel], Math.sqrt(2 / (inputs * kernel * kernel)));
     const c = conv(x, w, { strides, pads: Math.floor(kernel / 2) });
-    const running = () => this.graph.constant(zeros("float32", [outputs]), { name: `running${this.#count++}` });
-    const { y } = batchNormalizationTraining(c, this.constant(outputs, 1), this.constant(outputs, 0), running(), running(), {
-      momentum: 0,
-    });
+    const running = () => this.graph.constant(tensor("float32", [outputs], new Array(outputs).fill(this.#count++)));
+    const { y } = batchNormalizationTraining(
+      c,
+      this.constant(outputs, 1),
+      this.constant(outputs, 0),
+      running(),
+      running(),
+      {
+        momentum: 0,
+      },
+    );
     return leakyRelu(y, { alpha: 0.1 });
   }
 

@@ -8,7 +8,6 @@ import {
   isStatic,
   reduceSum,
   reshape,
-  slice,
   transpose,
   transposedPads,
   type Value,
@@ -50,14 +49,9 @@ defineRule("ConvTranspose", (ctx) => {
   const window = { kernel, strides, dilations, pads: transposedPads(node), autoPad: "NOTSET" };
   const group = node.int("group");
   const g = ctx.gradient;
-  const spatial = spatialSizes(ctx, node.input(0));
-  // Output padding from a stride on can make room for more places than x has: they are cut off.
-  const usable = used(g, spatial, window);
   return [
-    ctx.needs[0]
-      ? conv(usable, ctx.input(1), { strides, dilations, pads: window.pads, group })
-      : undefined,
-    ctx.needs[1] ? weightGradient(ctx, { input: usable, gradient: ctx.input(0), ...window, group }) : undefined,
+    ctx.needs[0] ? conv(g, ctx.input(1), { strides, dilations, pads: window.pads, group }) : undefined,
+    ctx.needs[1] ? weightGradient(ctx, { input: g, gradient: ctx.input(0), ...window, group }) : undefined,
     ctx.needs[2] ? reduceSum(g, { axes: allButChannels(g) }) : undefined,
   ];
 });
@@ -97,19 +91,6 @@ function reversed(w: Value, kernel: readonly number[]): Value {
   return reshape(gather(reshape(w, [m, c, taps]), backwards, { axis: 2 }), [m, c, ...kernel]);
 }
 
-/** The gradient of a transposed convolution without what the window over `spatial` places does not reach. */
-function used(g: Value, spatial: readonly number[], window: PaddedWindow): Value {
-  const n = spatial.length;
-  const { kernel, strides, dilations, pads } = window;
-  const sizes = g.shape.slice(2) as number[];
-  const reach = spatial.map((size, i) =>
-    strides[i]! * size + (kernel[i]! - 1) * dilations[i]! - pads[i]! - pads[i + n]!
-  );
-  if (sizes.every((size, i) => size <= reach[i]!)) return g;
-  const ends = sizes.map((size, i) => Math.min(size, reach[i]!));
-  return slice(g, sizes.map(() => 0), ends, { axes: sizes.map((_, i) => i + 2) });
-}
-
 function knownWindow(ctx: RuleContext): PaddedWindow {
   const window = convWindow(ctx.node);
   if (window.pads) return { ...window, pads: window.pads };
@@ -125,4 +106,3 @@ function spatialSizes(ctx: { fail: RuleContext["fail"] }, value: Value): readonl
 function allButChannels(x: Value): number[] {
   return x.shape.map((_, axis) => axis).filter((axis) => axis !== 1);
 }
-

@@ -12,8 +12,8 @@ import {
   reshape,
   sqrt,
   sub,
+  tensor,
   type Value,
-  zeros,
 } from "../../onnx/mod.ts";
 import { countOf, sumTo } from "../broadcast.ts";
 import { defineRule, type RuleContext } from "../rule.ts";
@@ -97,10 +97,14 @@ function batchStatistics(ctx: RuleContext): { mean: Value; variance: Value } {
     const centred = sub(x, channelwise(mean, x));
     return { mean, variance: reduceMean(mul(centred, centred), { axes }) };
   }
-  // ONNX Runtime writes running statistics over its inputs: these belong to this node alone.
+  // ONNX Runtime writes running statistics over its inputs, and shares small constants of equal content: these must be
+  // unlike any other, so that no two nodes write to one place. With momentum 0 their content does not matter.
   const channels = node.input(1).staticShape;
-  const own = (name: string) => graph.constant(zeros(x.dtype, channels), { name });
-  const statistics = [own("mean"), own("variance")] as const;
+  const own = (name: string, part: number) => {
+    const content = new Array<number>(channels[0]!).fill(graph.nodes.length + part);
+    return graph.constant(tensor(x.dtype, channels, content), { name });
+  };
+  const statistics = [own("mean", 0.25), own("variance", 0.75)] as const;
   const ones = graph.constant(1, { dtype: x.dtype, shape: channels });
   const bias = graph.constant(0, { dtype: x.dtype, shape: channels });
   const { runningMean, runningVariance } = batchNormalizationTraining(x, ones, bias, ...statistics, { momentum: 0 });
@@ -115,9 +119,7 @@ function givenRule(ctx: RuleContext): (Value | undefined)[] {
   const factor = mul(scale, inverse);
   const needed = ctx.needs.slice(1).some(Boolean);
   const dBias = needed ? reduceSum(g, { axes }) : undefined;
-  const centred = ctx.needs[1] || ctx.needs[4]
-    ? sub(reduceSum(mul(g, x), { axes }), mul(mean, dBias!))
-    : undefined;
+  const centred = ctx.needs[1] || ctx.needs[4] ? sub(reduceSum(mul(g, x), { axes }), mul(mean, dBias!)) : undefined;
   return [
     ctx.needs[0] ? mul(g, channelwise(factor, x)) : undefined,
     ctx.needs[1] ? mul(centred!, inverse) : undefined,

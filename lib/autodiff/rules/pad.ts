@@ -26,7 +26,9 @@ defineRule("Pad", (ctx) => {
   let g = ctx.gradient;
   for (const { axis, begin, end } of pads) {
     const size = ctx.shape(0)[axis]!;
-    if (typeof size !== "number") throw ctx.fail(`expected a known size on padded axis ${axis}, found ${node.input(0)}`);
+    if (typeof size !== "number") {
+      throw ctx.fail(`expected a known size on padded axis ${axis}, found ${node.input(0)}`);
+    }
     g = throughAxis(ctx, g, axis, copies(mode, size, begin, end), size);
   }
   return [g];

@@ -46,7 +46,8 @@ defineRule("MaxPool", (ctx) => {
   if (ctx.compactGradients[1]) throw ctx.fail("expected no gradient of the indices, found one");
   const window = knownWindow(ctx);
   const g = ctx.gradient, x = ctx.input(0);
-  if (tiles(ctx, window)) return [tiledGradient(g, x, ctx.output(), window.kernel)];
+  // ONNX Runtime resizes no float64.
+  if (tiles(ctx, window) && x.dtype !== "float64") return [tiledGradient(g, x, ctx.output(), window.kernel)];
   return [ctx.device === "webgpu" ? tapGradient(ctx, g, window) : scatteredGradient(ctx, g, window)];
 });
 
@@ -130,9 +131,7 @@ function tapGradient(ctx: RuleContext, g: Value, window: PaddedWindow): Value {
   const n = kernel.length;
   const spatial = sizesOf(ctx, node.input(0)), places = sizesOf(ctx, node.output());
   const extents = kernel.map((size, i) => (size - 1) * dilations[i]! + 1);
-  const ends = places.map((count, i) =>
-    Math.max(0, strides[i]! * (count - 1) + extents[i]! - spatial[i]! - pads[i]!)
-  );
+  const ends = places.map((count, i) => Math.max(0, strides[i]! * (count - 1) + extents[i]! - spatial[i]! - pads[i]!));
   const lowest = x.dtype === "float16" ? -65504 : -3.4e38;
   const padded = pad(x, [0, 0, ...pads.slice(0, n), 0, 0, ...ends], {
     value: graph.constant(lowest, { dtype: x.dtype, shape: [] }),

@@ -13,7 +13,9 @@ import { type AxisMap, throughAxis } from "./axis_map.ts";
 defineRule("Resize", (ctx) => {
   const { node } = ctx;
   const mode = node.string("mode"), coordinates = node.string("coordinate_transformation_mode");
-  if (coordinates === "tf_crop_and_resize") throw ctx.fail(`expected a coordinate mode without cropping, found ${coordinates}`);
+  if (coordinates === "tf_crop_and_resize") {
+    throw ctx.fail(`expected a coordinate mode without cropping, found ${coordinates}`);
+  }
   const scales = node.inputs[2], sizes = node.inputs[3];
   const x = node.input(0);
   const given = scales && String(scales.shape) !== "0" ? scales.elements ?? numbersOf(scales) : undefined;
@@ -27,13 +29,16 @@ defineRule("Resize", (ctx) => {
     }
     return { axis, size: dim, places: out, scale: typeof factor === "number" ? factor : out / dim };
   }).filter((axis) => axis !== undefined);
-  const repeats = mode === "nearest" && axes.every(({ axis, size, places, scale }) =>
-    axis >= 2 && Number.isInteger(scale) &&
-    axisMap(node, size, places, scale).every((reads, place) => reads[0]!.from === Math.floor(place / scale))
-  );
+  const repeats = mode === "nearest" &&
+    axes.every(({ axis, size, places, scale }) =>
+      axis >= 2 && Number.isInteger(scale) &&
+      axisMap(node, size, places, scale).every((reads, place) => reads[0]!.from === Math.floor(place / scale))
+    );
   if (repeats && x.rank >= 3 && axes.length > 0) return [windowSums(ctx.gradient, axes, x.rank)];
   let g = ctx.gradient;
-  for (const { axis, size, places, scale } of axes) g = throughAxis(ctx, g, axis, axisMap(node, size, places, scale), size);
+  for (const { axis, size, places, scale } of axes) {
+    g = throughAxis(ctx, g, axis, axisMap(node, size, places, scale), size);
+  }
   return [g];
 });
 
@@ -107,4 +112,3 @@ function cubic(part: number, a: number): number[] {
   const outer = (t: number) => ((a * t - 5 * a) * t + 8 * a) * t - 4 * a;
   return [outer(part + 1), inner(part), inner(1 - part), outer(2 - part)];
 }
-

@@ -1,4 +1,4 @@
-/** The gradient of a convolution's weights: a correlation of its input with its output's gradient, in four exact forms. */
+/** The gradient of a convolution's weights: a correlation of its input with its output's gradient, in five exact forms. */
 
 import {
   concat,
@@ -31,7 +31,7 @@ export interface Correlation {
   readonly group: number;
 }
 
-/** The four ways to work it out; all give the same sum in another order. */
+/** The ways to work it out; all give the same sum in another order. */
 export type WeightGradientForm = "pointwise" | "depthwise" | "columns" | "rows" | "shifts";
 
 /** Sizes of a correlation. */
@@ -60,7 +60,11 @@ interface Sizes {
  * 32→64 at 128²: 22 / 61 / 59, 256→512 at 16²: 8.4 / 16.7 / 15. One Conv with the gradient as its kernel: 16 at 7², 25
  * at 14² and 28². 1x1: 1.3 per example against 4.3 by rows at 64², 3.5 against 0.9 at 4².
  */
-export function weightGradient(ctx: RuleContext, correlation: Correlation, form?: WeightGradientForm): Value {
+export function weightGradient(
+  ctx: Pick<RuleContext, "fail">,
+  correlation: Correlation,
+  form?: WeightGradientForm,
+): Value {
   const sizes = measure(ctx, correlation);
   switch (form ?? chooseForm(correlation, sizes)) {
     case "pointwise":
@@ -89,7 +93,7 @@ function chooseForm({ kernel, strides, pads, group }: Correlation, sizes: Sizes)
   return strides.some((stride) => stride > 1) && taps * count * channels <= LARGEST_ROWS ? "rows" : "shifts";
 }
 
-function measure(ctx: RuleContext, { input, gradient, kernel }: Correlation): Sizes {
+function measure(ctx: Pick<RuleContext, "fail">, { input, gradient, kernel }: Correlation): Sizes {
   const x: Shape = input.shape.slice(1), g: Shape = gradient.shape.slice(1);
   if (!isStatic(x) || !isStatic(g)) {
     throw ctx.fail(`expected sizes that are known except the batch's, found ${input} and gradient ${gradient}`);
@@ -164,7 +168,9 @@ function shifted({ input, gradient, kernel, strides, dilations, pads }: Correlat
     const begin = tap.map((k, i) => k * dilations[i]!);
     const end = begin.map((from, i) => from + strides[i]! * (places[i]! - 1) + 1);
     const whole = begin.every((from, i) => from === 0 && end[i] === padded.shape[i + 2]);
-    return whole && strides.every((stride) => stride === 1) ? padded : slice(padded, begin, end, { axes, steps: strides });
+    return whole && strides.every((stride) => stride === 1)
+      ? padded
+      : slice(padded, begin, end, { axes, steps: strides });
   });
 }
 
