@@ -1,12 +1,12 @@
 /** The gradient of a graph, appended to it as standard ONNX operators: reverse-mode differentiation (Griewank 2008, 3.2). */
 
-import { isFloat } from "../runtime/mod.ts";
+import { type Device, isFloat } from "../runtime/mod.ts";
 import { formatShape, type Graph, type Node, type Value } from "../onnx/mod.ts";
 import { expandTo, zerosLike } from "./broadcast.ts";
 import { AutodiffError } from "./errors.ts";
 import { contentsOf, pruneAppended } from "./prune.ts";
 import { Recomputation } from "./recompute.ts";
-import { type Device, operatorsWithRule, RuleContext, ruleOf } from "./rule.ts";
+import { operatorsWithRule, RuleContext, ruleOf } from "./rule.ts";
 import { constantNumber, plus } from "./simplify.ts";
 import { stopsGradient } from "./stop_gradient.ts";
 
