@@ -146,8 +146,8 @@ Deno.test({
     };
     const whole = await peak(0), checkpointed = await peak(6);
     // All 36 layers, against 6 that are kept and 6 of the segment at hand; both with a few temporaries.
-    assert.ok(whole > 34 && whole < 50, `without: ${whole} layers`);
-    assert.ok(checkpointed < 22, `checkpointed: ${checkpointed} layers, without: ${whole}`);
+    assert.ok(whole > 34 && whole < 48, `without: ${whole} layers`);
+    assert.ok(checkpointed < 20, `checkpointed: ${checkpointed} layers, without: ${whole}`);
   },
 });
 
@@ -160,7 +160,7 @@ async function measurePeak(every: number): Promise<number> {
   const checkpoint = every === 0 ? [] : layers.filter((_, i) => i % every === every - 1);
   gradients(reduceMean(layers.at(-1)!), weights, { checkpoint })
     .forEach((gradient, i) => graph.output(gradient, `gradient${i}`));
-  await using session = await openSession(toModel(graph), { threads: 1, arena: false });
+  await using session = await openSession(toModel(graph, { order: "latestFirst" }), { threads: 1 });
   const feeds = feedsFor(depth, batch, width);
   const memory = async (field: string) => {
     const status = await Deno.readTextFile("/proc/self/status");
