@@ -12,6 +12,7 @@ export { assertValid, checkModel, type Problem } from "./check.ts";
 export { dataTypeOf, dtypeOf } from "./data_type.ts";
 export * from "./dims.ts";
 export * from "./errors.ts";
+export { fuzzReaders, type FuzzReport } from "./fuzz.ts";
 export { foldBatchNormalization } from "./fold_batch_norm.ts";
 export { type ConstantOptions, type ConstantSource, Graph, type NodeOptions, type ParameterInit } from "./graph.ts";
 export { inferTypes } from "./infer.ts";
