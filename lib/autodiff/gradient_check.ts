@@ -218,6 +218,22 @@ export async function checkGradients(
   }
 }
 
+/** The output and the gradients of a case with one output, for a given gradient of that output (row-major). */
+export async function runCase(
+  gradientCase: GradientCase,
+  outputGradient: readonly number[],
+  random: Random,
+): Promise<{ output: readonly number[]; gradients: Numbers }> {
+  const compiled = await compileCase(gradientCase, { random });
+  try {
+    const { dtype, shape } = compiled.inputs.weight0!;
+    const { outputs, gradients } = await compiled.run({ weight0: tensor(dtype, shape, outputGradient) });
+    return { output: outputs[0]!, gradients };
+  } finally {
+    await compiled.release();
+  }
+}
+
 /** Runs a graph once on the CPU; returns its outputs by name. */
 export async function runGraph(
   graph: Graph,
