@@ -1,12 +1,12 @@
 /** The gradient of a graph, appended to it as standard ONNX operators: reverse-mode differentiation (Griewank 2008, 3.2). */
 
-import { isFloat } from "../runtime/mod.ts";
+import { type Device, isFloat } from "../runtime/mod.ts";
 import { formatShape, type Graph, type Node, type Value } from "../onnx/mod.ts";
 import { expandTo, zerosLike } from "./broadcast.ts";
 import { AutodiffError } from "./errors.ts";
 import { contentsOf, pruneAppended } from "./prune.ts";
 import { Recomputation } from "./recompute.ts";
-import { type Device, operatorsWithRule, RuleContext, ruleOf } from "./rule.ts";
+import { operatorsWithRule, RuleContext, ruleOf } from "./rule.ts";
 import { constantNumber, plus } from "./simplify.ts";
 import { stopsGradient } from "./stop_gradient.ts";
 
@@ -24,7 +24,8 @@ export interface GradientsOptions {
    * kept for the backward pass, and everything before and between them is computed a second time, segment by segment,
    * when its gradient is worked out. What comes after the last of them is kept too. Good places are the outputs of
    * blocks, about √n of them for n layers: memory falls from all activations to those kept and those of one segment,
-   * for one more forward pass.
+   * for one more forward pass. Write the model with `toModel(graph, { order: "latestFirst" })`, or ONNX Runtime runs the
+   * nodes in an order that saves nothing.
    */
   readonly checkpoint?: readonly Value[];
 }

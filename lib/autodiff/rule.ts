@@ -1,11 +1,9 @@
 /** Gradient rules: what a rule is given, what it returns, and the registry of all rules by operator. */
 
 import type { Graph, Node, Shape, Value } from "../onnx/mod.ts";
+import type { Device } from "../runtime/mod.ts";
 import { AutodiffError } from "./errors.ts";
 import { expandTo, sumTo } from "./broadcast.ts";
-
-/** Where the backward graph will run; chooses between forms of a rule where a device lacks an operator. */
-export type Device = "cpu" | "webgpu" | "cuda";
 
 /**
  * The backward rule of an operator: the gradient of each input, in order, undefined where none flows.
@@ -35,6 +33,7 @@ export class RuleContext {
   readonly graph: Graph;
   /** The forward node. */
   readonly node: Node;
+  /** Where the backward graph will run; chooses between forms of a rule where a device lacks an operator. */
   readonly device: Device;
   /** Which inputs need a gradient. */
   readonly needs: readonly boolean[];
