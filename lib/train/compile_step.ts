@@ -1,7 +1,7 @@
 /** A training step compiled from a model, a loss and an optimizer. */
 
 import { Graph, type Tensor } from "../onnx/mod.ts";
-import type { Device } from "../autodiff/mod.ts";
+import type { Device } from "../runtime/mod.ts";
 import { type Batch, checkBatch, splitBatch } from "./batch.ts";
 import { TrainError } from "./errors.ts";
 import type { Optimizer } from "./optimizer.ts";

@@ -2,7 +2,7 @@
 
 import { openSession, Random, type Session, WorkError } from "../runtime/mod.ts";
 import { allocate, elementCount, type Tensor } from "../onnx/mod.ts";
-import type { Device } from "../autodiff/mod.ts";
+import type { Device } from "../runtime/mod.ts";
 import { type Batch, symbolSizes } from "./batch.ts";
 import { PORTS, type Slot, type StepPlan } from "./step_plan.ts";
 import { resolveShape } from "./training_graph.ts";

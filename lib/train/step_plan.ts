@@ -16,7 +16,8 @@ import {
   type Value,
   zeros,
 } from "../onnx/mod.ts";
-import { type Device, gradients } from "../autodiff/mod.ts";
+import { gradients } from "../autodiff/mod.ts";
+import type { Device } from "../runtime/mod.ts";
 import { TrainError } from "./errors.ts";
 import { type AcceptedIntegers, acceptedIntegers } from "./losses/accepted.ts";
 import { applyOptimizer, type Optimizer, OptimizerContext, type StateTensor } from "./optimizer.ts";

@@ -1,8 +1,9 @@
 /** An inference graph, from here or anywhere, seen as a model to be trained. */
 
-import { type Graph, isFloat, type Node, type Value } from "../onnx/mod.ts";
+import { copyGraph, type Graph, isFloat, type Node, type Value } from "../onnx/mod.ts";
 import { TrainError } from "./errors.ts";
 import { matchesName, type NamePattern } from "./patterns.ts";
+import { untieInitialisers } from "./untie.ts";
 import { findWeights } from "./weights.ts";
 
 /** What is done with the statistics of batch normalisation. */
@@ -21,11 +22,13 @@ export interface TrainableOptions {
   readonly batchNormalization?: NormalizationMode | ((node: string) => NormalizationMode) | undefined;
   /** Drop out in training where the graph has Dropout nodes. Default: true. */
   readonly dropout?: boolean | undefined;
+  /** In a file from elsewhere, weights that an exporter kept once because they were equal become several. Default: true. */
+  readonly untie?: boolean | undefined;
 }
 
 /** A model and what of it is trained. The graph itself is not changed: training works on a copy. */
 export class TrainableModel {
-  /** The inference graph. */
+  /** The inference graph: a copy of the one given. */
   readonly graph: Graph;
   /** Trained initialisers, in the graph's order. */
   readonly parameters: readonly Value[];
@@ -59,8 +62,9 @@ export class TrainableModel {
  *
  * Throws TrainError when nothing is left to train, a pattern names nothing, or a weight has a type that is not trained.
  */
-export function trainable(graph: Graph, options: TrainableOptions = {}): TrainableModel {
-  const { freeze, parameters, batchNormalization = "train", dropout = true } = options;
+export function trainable(source: Graph, options: TrainableOptions = {}): TrainableModel {
+  const { freeze, parameters, batchNormalization = "train", dropout = true, untie = true } = options;
+  const graph = untie && source.parameters.length === 0 ? untieInitialisers(source) : copyGraph(source);
   const candidates = parameters === undefined
     ? findWeights(graph)
     : graph.initialisers.filter((value) => matchesName(value.name, parameters));

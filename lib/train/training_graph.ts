@@ -3,6 +3,7 @@
 import {
   add,
   batchNormalizationTraining,
+  cast,
   type DType,
   Graph,
   mul,
@@ -14,7 +15,7 @@ import {
   sub,
   type Value,
 } from "../onnx/mod.ts";
-import type { Device } from "../autodiff/mod.ts";
+import type { Device } from "../runtime/mod.ts";
 import { TrainError } from "./errors.ts";
 import type { TrainableModel } from "./trainable.ts";
 
@@ -97,6 +98,7 @@ function plainCopy(
   node: Node,
   read: (value: Value | undefined) => Value | undefined,
 ): readonly (Value | undefined)[] {
+  if (node.opType === "CastLike" && node.domain === "") return [cast(read(node.input(0))!, node.input(1).dtype)];
   const [first] = graph.node(node.opType, node.inputs.map(read), Object.fromEntries(node.attributes), {
     name: node.name,
     outputs: node.outputs.map((output) => output !== undefined),

@@ -27,7 +27,18 @@ const LATER_INPUTS: Readonly<Record<string, readonly number[]>> = {
 };
 
 /** Operators whose first input is only brought into another shape or type. */
-const CARRIERS = ["Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Expand", "Cast", "Slice"];
+const CARRIERS = [
+  "Identity",
+  "Transpose",
+  "Reshape",
+  "Squeeze",
+  "Unsqueeze",
+  "Flatten",
+  "Expand",
+  "Cast",
+  "CastLike",
+  "Slice",
+];
 
 /**
  * The trainable initialisers: those marked as parameters; in a file that marks none (one that was not written here),
