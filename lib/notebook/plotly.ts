@@ -1,4 +1,5 @@
 /** A chart as Plotly JSON: traces and layout (https://plotly.com/javascript/reference). */
+// deno-lint-ignore-file camelcase -- Plotly's own names
 
 import { type Axis, axisText, type Chart, histogramBins, quantile, seriesColor } from "./chart.ts";
 import type { BoxChart, HistogramChart } from "./chart.ts";

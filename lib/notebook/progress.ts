@@ -47,10 +47,11 @@ export interface Progress extends ProgressListener {
  */
 export function progress(
   label: string,
-  { total, unit }: ProgressOptions = {},
+  options: ProgressOptions = {},
   makeSurface: () => ProgressSurface = defaultSurface,
   now: () => number = () => performance.now(),
 ): Progress {
+  const { total, unit } = options;
   let bar: Bar | undefined;
   const report = (next: ProgressReport) => {
     if (bar && bar.label !== next.label) {
@@ -63,8 +64,8 @@ export function progress(
   const full = (done: number, note?: string): ProgressReport => ({ label, done, total, unit, note });
   let done = 0;
   return Object.assign(report, {
-    advance(items = 1, note?: string) {
-      report(full(done += items, note));
+    advance(items?: number, note?: string) {
+      report(full(done += items ?? 1, note));
     },
     async *over<Item>(items: Iterable<Item> | AsyncIterable<Item>): AsyncGenerator<Item> {
       const length = total ?? (Array.isArray(items) ? items.length : undefined);
