@@ -20,7 +20,15 @@ import { datasetPaths, type ManifestRow, parseManifest } from "./manifest.ts";
 import { type CrossSpeciesPair, findCrossSpecies, groupNearDuplicates } from "./near_duplicates.ts";
 import { chooseSpecies, type RawItem, type RawSource, type SkippedItem, type SpeciesChoice } from "./source.ts";
 import { assignSplits, type SplitBalance, splitBalance, type SplitMode } from "./splits.ts";
-import { Journal, journalKey, makeStore, settingsHash, type StoredPicture, sweepStore, writeIfChanged } from "./store.ts";
+import {
+  Journal,
+  journalKey,
+  makeStore,
+  settingsHash,
+  type StoredPicture,
+  sweepStore,
+  writeIfChanged,
+} from "./store.ts";
 import { dataYaml } from "./yolo.ts";
 
 export interface BuildOptions {
@@ -119,11 +127,18 @@ export async function buildDataset({
     }
     const pictures = namePictures(items, finished);
     if (pictures.length === 0) {
-      throw new InputError(`${source.name}: expected pictures, found none in ${items.length} files: ${skipped[0]?.cause}`);
+      throw new InputError(
+        `${source.name}: expected pictures, found none in ${items.length} files: ${skipped[0]?.cause}`,
+      );
     }
     const groups = groupNearDuplicates(pictures);
     const splitOf = assignSplits(
-      pictures.map(({ id, dex, raw, picture }) => ({ id, dex, group: groups.get(id)!, key: `${raw}:${picture.frame ?? 0}` })),
+      pictures.map(({ id, dex, raw, picture }) => ({
+        id,
+        dex,
+        group: groups.get(id)!,
+        key: `${raw}:${picture.frame ?? 0}`,
+      })),
       { seed, mode: split },
     );
     const placements = pictures.map(({ id, dex, path, raw, picture }): Placement => ({

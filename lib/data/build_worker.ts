@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import sharp from "sharp";
 import { InputError, Random, reason, serveJobs, sha256, writeAtomic } from "../runtime/mod.ts";
-import { BackgroundSet } from "./backgrounds.ts";
+import { plainBackground, renderBackground } from "./backgrounds.ts";
 import { composeSquare } from "./compose.ts";
 import { type DecodedFile, type DecodedPicture, decodeFile, pictureSize } from "./decode.ts";
 import { fingerprint } from "./fingerprint.ts";
@@ -85,8 +85,8 @@ async function finish(
   const name = (extension: string) => storeName(raw, picture.frame, job.settings, extension);
   const { width, height, transparent, frame } = picture;
   const random = Random.seeded("picture", job.seed, raw, frame ?? 0);
-  const set = backgrounds(job.seed);
-  const square = composeSquare(picture, transparent ? set.pick(random) : set.padding(), pictureSize);
+  const background = transparent ? backgroundOf(job.seed, random.int(backgroundCount)) : padding;
+  const square = composeSquare(picture, background, pictureSize);
   const jpeg = await sharp(square, { raw: { width: pictureSize, height: pictureSize, channels: 3 } })
     .jpeg({ quality: job.jpegQuality }).toBuffer();
   const image = decoded.verbatim
@@ -115,10 +115,15 @@ async function put(store: string, name: string, bytes: Uint8Array): Promise<Stor
   return { name, sha256: sha256(bytes), bytes: bytes.length };
 }
 
-let current: { seed: number; set: BackgroundSet } | undefined;
+/** Backgrounds in the set of a seed. */
+const backgroundCount = 64;
+/** Opaque pictures are padded with the grey of the YOLO tools (Ultralytics' LetterBox). */
+const padding = plainBackground([114, 114, 114], pictureSize, pictureSize);
 
-/** The backgrounds of a seed; drawn once a worker. */
-function backgrounds(seed: number): BackgroundSet {
-  if (current?.seed !== seed) current = { seed, set: new BackgroundSet(seed, pictureSize) };
-  return current.set;
+let set: { readonly seed: number; readonly drawn: (Uint8Array | undefined)[] } | undefined;
+
+/** A background of the set (RGB); drawn once a worker, because drawing takes longer than everything else together. */
+function backgroundOf(seed: number, index: number): Uint8Array {
+  if (set?.seed !== seed) set = { seed, drawn: [] };
+  return set.drawn[index] ??= renderBackground(Random.seeded("background", seed, index), pictureSize, pictureSize);
 }

@@ -45,9 +45,7 @@ export async function decodeFile(bytes: Uint8Array, frames = 1): Promise<Decoded
   const vector = about.format === "svg";
   if (!vector) checkSize(width, height);
   const animated = pages > 1 && frames > 1;
-  const seen = animated
-    ? Math.max(1, Math.min(pages, framesSeen, Math.floor(pixelLimit / (width * height))))
-    : 1;
+  const seen = animated ? Math.max(1, Math.min(pages, framesSeen, Math.floor(pixelLimit / (width * height)))) : 1;
   const small = width <= pictureSize && height <= pictureSize;
 
   const input: SharpOptions = { failOn: "error", limitInputPixels: pixelLimit };
@@ -67,7 +65,9 @@ export async function decodeFile(bytes: Uint8Array, frames = 1): Promise<Decoded
   const rgba = info.channels === 4 ? data : spreadGrey(data, info.width * info.height, info.channels);
   const frameHeight = info.height / seen;
   if (Math.min(info.width, frameHeight) < shortestSide) {
-    throw new InputError(`${sizeText(width, height)}: expected a shape that leaves ${shortestSide} px on the short side`);
+    throw new InputError(
+      `${sizeText(width, height)}: expected a shape that leaves ${shortestSide} px on the short side`,
+    );
   }
   const cut = (frame: number): Pixels => ({
     data: rgba.subarray(frame * info.width * frameHeight * 4, (frame + 1) * info.width * frameHeight * 4),

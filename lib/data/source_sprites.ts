@@ -130,7 +130,9 @@ async function drawings(folder: string): Promise<RawItem[]> {
 async function numberedFiles(folder: string, extension: string) {
   const files: { dex: number; stem: string; name: string }[] = [];
   for await (const { name, isFile } of Deno.readDir(folder)) {
-    const match = isFile && name.endsWith(extension) ? /^(\d+)(-[a-z-]+)?$/.exec(name.slice(0, -extension.length)) : null;
+    const match = isFile && name.endsWith(extension)
+      ? /^(\d+)(-[a-z-]+)?$/.exec(name.slice(0, -extension.length))
+      : null;
     const dex = match ? Number(match[1]) : 0;
     if (match && dex >= 1 && dex <= lastDex) files.push({ dex, stem: match[0], name });
   }
