@@ -5,6 +5,7 @@ export * from "./build.ts";
 export * from "./compose.ts";
 export * from "./decode.ts";
 export * from "./fingerprint.ts";
+export * from "./leakage.ts";
 export * from "./manifest.ts";
 export * from "./near_duplicates.ts";
 export * from "./source.ts";
