@@ -27,3 +27,6 @@ export { parseSeed, type Profile, profileSchema, readProfile, type Settings, set
 export { table, type TableColumn, type TableOptions, type TableValue } from "./table.ts";
 export { type Notebook, readNotebook } from "./notebook_file.ts";
 export { reproduce, type ReproduceOptions, type Reproduction } from "./reproduce.ts";
+export { checkCells, problemText, uncleanCells } from "./check_cells.ts";
+export { installKernel, jupyterDataFolder, removeKernel } from "./kernelspec.ts";
+export { selectNotebooks } from "./reproduce.ts";

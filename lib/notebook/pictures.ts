@@ -132,8 +132,8 @@ async function fitted(sharp: typeof import("sharp").default, image: Picture["ima
 
 function labelSvg(label: string, x: number, y: number, room: number): string {
   const characters = [...label.replace(/\p{Cc}/gu, " ")];
-  const fits = Math.max(3, Math.floor(room / 6.4)); // DejaVu Sans at 10.5 px is about 6.4 px a letter
+  const fits = Math.max(3, Math.floor(room / 6.9)); // DejaVu Sans at 11.5 px is about 6.9 px a letter
   const text = characters.length > fits ? characters.slice(0, fits - 1).join("") + "…" : characters.join("");
-  return `<text x="${x}" y="${y}" font-family="${textFont}" font-size="10.5" fill="#30343c" text-anchor="middle">` +
+  return `<text x="${x}" y="${y}" font-family="${textFont}" font-size="11.5" fill="#30343c" text-anchor="middle">` +
     `${escapeHtml(text)}</text>`;
 }

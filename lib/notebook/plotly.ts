@@ -66,18 +66,21 @@ function plotlyText(text: string): string {
 function axis(of: Axis): Record<string, unknown> {
   const range = of.range && (of.log ? of.range.map(Math.log10) : [...of.range]);
   return {
-    title: { text: plotlyText(axisText(of)), standoff: 10 },
-    automargin: true,
-    ...(of.log ? { type: "log", dtick: 1 } : {}),
+    ...axisTitle(of),
+    ...(of.log ? { type: "log" } : {}),
     ...(range ? { range } : {}),
   };
 }
 
+function axisTitle(of: Axis): Record<string, unknown> {
+  return { title: { text: plotlyText(axisText(of)), standoff: 10, font: { size: 13 } }, automargin: true };
+}
+
 function categoryAxis(of: Axis, categories: readonly string[]): Record<string, unknown> {
   return {
-    title: { text: plotlyText(axisText(of)), standoff: 10 },
-    automargin: true,
+    ...axisTitle(of),
     type: "category",
+    showgrid: false,
     categoryorder: "array",
     categoryarray: categories.map(plotlyText),
   };

@@ -1,7 +1,6 @@
 /** A chart as a static picture: SVG by Vega-Lite without a browser, PNG from it. For reports without JavaScript and for print. */
 
-import type { TopLevelSpec } from "vega-lite";
-import type { Config } from "vega-lite";
+import type { Config, TopLevelSpec } from "vega-lite";
 import { type Axis, axisText, type Chart, histogramBins, palette, quantile, seriesColor } from "./chart.ts";
 import { chartHeight } from "./plotly.ts";
 import { textFont, useBundledFont } from "./font.ts";
@@ -81,6 +80,7 @@ const theme: Config = {
     titleColor: "currentColor",
     labelFontSize: 12,
     labelLimit: 220,
+    symbolOpacity: 1,
   },
 };
 
@@ -103,7 +103,7 @@ function body(chart: Chart): Json {
       const amounts = chart.horizontal ? chart.x : chart.y;
       const many = chart.series.length > 1;
       const shared = {
-        [along]: { field: "category", type: "nominal", sort: null, title: axisText(categories) },
+        [along]: nominal("category", chart.categories, axisText(categories), !chart.horizontal),
         ...(many && !chart.stacked ? { [along + "Offset"]: { field: "series", sort: null } } : {}),
       };
       const bars = {
@@ -176,7 +176,7 @@ function body(chart: Chart): Json {
         group: group.name,
         ...Object.fromEntries([5, 25, 50, 75, 95].map((p) => [`p${p}`, quantile(group.values, p / 100)])),
       }));
-      const x = { field: "group", type: "nominal", sort: null, title: axisText(chart.x) };
+      const x = nominal("group", chart.groups.map((group) => group.name), axisText(chart.x), true);
       const y = (field: string) => quantitative(field, chart.y, false);
       const color = { ...colorOf(chart.groups.map((group) => group.name), "group"), legend: null };
       return {
@@ -196,8 +196,8 @@ function body(chart: Chart): Json {
         data: { values },
         mark: { type: "rect" },
         encoding: {
-          x: { field: "column", type: "nominal", sort: null, title: axisText(chart.x) },
-          y: { field: "row", type: "nominal", sort: null, title: axisText(chart.y) },
+          x: nominal("column", chart.columns, axisText(chart.x), true),
+          y: nominal("row", chart.rows, axisText(chart.y), false),
           color: {
             field: "value",
             type: "quantitative",
@@ -254,6 +254,13 @@ function parallelBody(chart: Extract<Chart, { kind: "parallel" }>): Json {
       },
     ],
   };
+}
+
+/** Names stand level where they fit side by side, else steeply. */
+function nominal(field: string, names: readonly string[], title: string, across: boolean): Json {
+  const widest = Math.max(0, ...names.map((name) => name.length)) * 7.5;
+  const axis = !across ? { labelLimit: 260 } : { labelAngle: widest * names.length <= plotWidth ? 0 : -50 };
+  return { field, type: "nominal", sort: null, title, axis };
 }
 
 function quantitative(field: string, axis: Axis, zero = true): Json {

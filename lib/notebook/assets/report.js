@@ -46,6 +46,7 @@
     const { text, line } = colors();
     const narrow = width < 520;
     const result = { ...layout, autosize: true, font: { ...layout.font, color: text, size: narrow ? 11 : 13 } };
+    result.dragmode = narrow ? false : "zoom"; // on a phone a finger scrolls the page
     result.margin = { l: narrow ? 40 : 60, r: narrow ? 8 : 20, t: layout.showlegend ? 34 : 12, b: 48 };
     for (const key of Object.keys(layout)) {
       if (/^[xy]axis\d*$/.test(key)) {
@@ -75,8 +76,7 @@
     plot.closest("figure").classList.remove("titled");
     Plotly.newPlot(plot, figure.data, themed(figure.layout, plot.clientWidth), {
       responsive: true,
-      displaylogo: false,
-      displayModeBar: "hover",
+      displayModeBar: false, // dragging zooms, a double click shows all again
     });
   }
   function restyle() {
