@@ -173,7 +173,16 @@ export async function buildDataset({
     await writeIfChanged(join(paths.metadata, "skipped.jsonl"), jsonLines(skipped));
     await writeIfChanged(
       join(paths.metadata, "build.json"),
-      JSON.stringify({ source: source.name, seed, split, species, jpegQuality, codec: sharp.versions.vips }) + "\n",
+      JSON.stringify({
+        source: source.name,
+        seed,
+        split,
+        species,
+        jpegQuality,
+        codec: sharp.versions.vips,
+        classes: new Set(pictures.map(({ dex }) => dex)).size,
+        images: pictures.length,
+      }) + "\n",
     );
     const crossSpecies = await crossSpeciesPairs(
       pictures,

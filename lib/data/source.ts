@@ -1,12 +1,13 @@
 /** Raw pictures: what a source is, and opening one by its name. */
 
 import { InputError } from "../runtime/mod.ts";
+import { species } from "../species/mod.ts";
 import { openFolder } from "./source_folder.ts";
 import { parseHubName } from "./source_hub.ts";
 import { openSprites } from "./source_sprites.ts";
 
-/** National Dex numbers that exist. */
-export const lastDex = 1025;
+/** The highest National Dex number. */
+export const lastDex = species.length;
 
 /** A raw file of a source; an animated one yields several pictures. */
 export interface RawItem {

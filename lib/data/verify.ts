@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { parse } from "yaml";
 import { z } from "zod";
-import { defaultWorkers, describeError, type ProgressListener, reason, WorkerPool } from "../runtime/mod.ts";
+import { defaultWorkers, describeError, type ProgressListener, readJson, reason, WorkerPool } from "../runtime/mod.ts";
 import { datasetPaths, type ManifestRow, readManifest, splits } from "./manifest.ts";
 import { findCrossSpecies, groupNearDuplicates } from "./near_duplicates.ts";
 import { lastDex } from "./source.ts";
@@ -33,8 +33,8 @@ export interface VerifyReport {
 export interface VerifyOptions {
   /** The data folder, see `datasetPaths`. */
   readonly folder: string;
-  /** How many classes must have pictures; 1,025 by default. `undefined` leaves it open. */
-  readonly classes?: number | undefined;
+  /** How many species must have pictures; by default as many as the build had, by `metadata/build.json`. */
+  readonly classes?: number;
   readonly workers?: number;
   readonly onProgress?: ProgressListener;
 }
@@ -49,7 +49,7 @@ const rowsPerJob = 50;
  */
 export async function verifyDataset({
   folder,
-  classes = lastDex,
+  classes,
   workers = defaultWorkers(),
   onProgress = () => {},
 }: VerifyOptions): Promise<VerifyReport> {
@@ -57,7 +57,7 @@ export async function verifyDataset({
   const rows = await readManifest(paths.manifest);
   const problems: Problem[] = [
     ...checkRows(rows, paths.manifest),
-    ...checkClasses(rows, classes, paths.manifest),
+    ...checkClasses(rows, classes ?? await builtClasses(paths.metadata), paths.manifest),
     ...checkShares(rows, paths.manifest),
     ...checkLeaks(rows, paths.manifest),
     ...await checkDataYaml(paths.dataYaml),
@@ -112,9 +112,18 @@ function checkRows(rows: readonly ManifestRow[], file: string): Problem[] {
   return problems;
 }
 
-function checkClasses(rows: readonly ManifestRow[], expected: number | undefined, file: string): Problem[] {
+/** The number of species with pictures when the dataset was built; all of them when that is not known. */
+async function builtClasses(metadata: string): Promise<number> {
+  try {
+    return z.object({ classes: z.int() }).parse(await readJson(join(metadata, "build.json"))).classes;
+  } catch {
+    return lastDex;
+  }
+}
+
+function checkClasses(rows: readonly ManifestRow[], expected: number, file: string): Problem[] {
   const present = new Set(rows.map((row) => row.dex));
-  if (expected === undefined || present.size === expected) return [];
+  if (present.size === expected) return [];
   const missing = Array.from({ length: lastDex }, (_, index) => index + 1).filter((dex) => !present.has(dex));
   const which = missing.length <= 10 ? missing.join(", ") : `${missing.slice(0, 10).join(", ")}, …`;
   return [{
