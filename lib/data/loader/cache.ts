@@ -82,7 +82,9 @@ export function readRecord(file: Deno.FsFile, record: CacheRecord, path: string)
   const start = record.offset - headLength;
   file.seekSync(start, Deno.SeekMode.Start);
   if (!fillSync(file, bytes) || decodeHead(bytes, start)?.sha256 !== record.sha256 || !isIntact(bytes)) {
-    throw new WorkError(`${path}: expected the picture ${record.sha256.slice(0, 12)}… at byte ${start}, found other data`);
+    throw new WorkError(
+      `${path}: expected the picture ${record.sha256.slice(0, 12)}… at byte ${start}, found other data`,
+    );
   }
   return pictureFrom(bytes.subarray(headLength), record.width, record.height, record.channels);
 }
