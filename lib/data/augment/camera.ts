@@ -99,14 +99,15 @@ export function lineBlur({ width, height, data, opaque }: Picture, extentX: numb
 }
 
 /**
- * Mean over a disc around each pixel. Whole pixels inside the radius count; running sums along the rows make the cost of
- * a pixel proportional to the radius, not to its square. The edge pixels go on outside.
+ * Mean over a disc around each pixel. A pixel at distance d weighs clamp(radius + 1/2 − d, 0, 1), so that the blur grows
+ * smoothly with the radius; running sums along the rows make its cost proportional to the radius, not to its square.
+ * The edge pixels go on outside.
  */
 export function discBlur({ width, height, data, opaque }: Picture, radius: number): Picture {
-  const reach = Math.floor(radius);
-  if (reach < 1) return { width, height, data: data.slice(), opaque };
-  const half = Array.from({ length: 2 * reach + 1 }, (_, i) => Math.floor(Math.sqrt(radius ** 2 - (i - reach) ** 2)));
-  const count = half.reduce((sum, h) => sum + 2 * h + 1, 0);
+  const reach = Math.ceil(radius);
+  const weightAt = (dx: number, dy: number) => Math.max(0, Math.min(1, radius + 0.5 - Math.hypot(dx, dy)));
+  const runs = discRuns(reach, weightAt);
+  const total = runs.reduce((sum, { from, to, weight }) => sum + (to - from + 1) * weight, 0);
   const padded = width + 2 * reach + 1;
   // prefix[row][x] = sum of the row's pixels left of x, counted from `reach` before the picture.
   const prefix = new Uint32Array(4 * padded * height);
@@ -118,24 +119,33 @@ export function discBlur({ width, height, data, opaque }: Picture, radius: numbe
     }
   }
   const out = new Uint8ClampedArray(data.length);
-  for (let y = 0, to = 0; y < height; y++) {
-    for (let x = 0; x < width; x++, to += 4) {
-      let red = 0, green = 0, blue = 0, alpha = 0;
-      for (let i = 0; i <= 2 * reach; i++) {
-        const row = Math.max(0, Math.min(height - 1, y + i - reach)) * padded + x + reach;
-        const left = 4 * (row - half[i]!), right = 4 * (row + half[i]! + 1);
-        red += prefix[right]! - prefix[left]!;
-        green += prefix[right + 1]! - prefix[left + 1]!;
-        blue += prefix[right + 2]! - prefix[left + 2]!;
-        alpha += prefix[right + 3]! - prefix[left + 3]!;
+  const sums = new Float64Array(4 * width);
+  for (let y = 0; y < height; y++) {
+    sums.fill(0);
+    for (const { dy, from, to, weight } of runs) {
+      const row = Math.max(0, Math.min(height - 1, y + dy)) * padded + reach;
+      let left = 4 * (row + from), right = 4 * (row + to + 1);
+      for (let at = 0; at < sums.length; at++, left++, right++) {
+        sums[at] = sums[at]! + weight * (prefix[right]! - prefix[left]!);
       }
-      out[to] = red / count;
-      out[to + 1] = green / count;
-      out[to + 2] = blue / count;
-      out[to + 3] = alpha / count;
     }
+    for (let at = 0; at < sums.length; at++) out[4 * width * y + at] = sums[at]! / total;
   }
   return { width, height, data: out, opaque };
+}
+
+/** A disc as stretches of equal weight: one long one in each row, and the pixels at its ends. */
+function discRuns(reach: number, weightAt: (dx: number, dy: number) => number) {
+  const runs: { dy: number; from: number; to: number; weight: number }[] = [];
+  for (let dy = -reach; dy <= reach; dy++) {
+    for (let dx = -reach; dx <= reach; dx++) {
+      const weight = weightAt(dx, dy), last = runs.at(-1);
+      if (weight === 0) continue;
+      if (last && last.dy === dy && last.to === dx - 1 && last.weight === weight) last.to = dx;
+      else runs.push({ dy, from: dx, to: dx, weight });
+    }
+  }
+  return runs;
 }
 
 function blur(sample: Sample, kernel: (picture: Picture) => Picture): void {

@@ -137,9 +137,7 @@ Deno.test("each geometric transform keeps within the range that its options name
   const centre = async (transform: Transform, seed: number) => {
     const sample = rectangleSample(100, 45, 45, 55, 55);
     await transform.apply([sample], Random.seeded(seed));
-    const [{ left, top, right, bottom }] = sample.frameBoxes() as [
-      { left: number; top: number; right: number; bottom: number },
-    ];
+    const { left, top, right, bottom } = sample.frameBoxes()[0]!;
     return { x: (left + right) / 2, y: (top + bottom) / 2, width: right - left, height: bottom - top };
   };
   const seen = { x: [] as number[], width: [] as number[] };

@@ -7,6 +7,9 @@ import type { DecodedPicture } from "./record.ts";
 /** The largest stored picture that is read, in bytes: a 416 x 416 RGBA picture uncompressed has 0.7 MB. */
 const largestFile = 64 * 2 ** 20;
 
+/** What is fainter than this is no content: the kernel that shrinks a picture leaves a faint ring around it. */
+const visibleAlpha = 16;
+
 /**
  * Decodes a stored picture and shrinks it, aspect kept, to at most `size` pixels on its longer side (sharp's Lanczos kernel,
  * alpha-aware); a smaller picture keeps its size, so that the cache holds no invented pixels. RGB when it is opaque, else
@@ -52,7 +55,7 @@ function pack(rgba: Uint8Array, width: number, height: number, sha256: string): 
     for (let x = 0; x < width; x++, at += 4) {
       const alpha = rgba[at]!;
       if (alpha !== 255) opaque = false;
-      if (alpha === 0) continue;
+      if (alpha < visibleAlpha) continue;
       if (x < left) left = x;
       if (x >= right) right = x + 1;
       if (y < top) top = y;

@@ -4,7 +4,7 @@ import { crc32 } from "node:zlib";
 
 /**
  * The head, little-endian: SHA-256 of the stored picture (32 bytes), width and height (u16), channels (u8: 3 RGB or 4 RGBA,
- * straight alpha), a spare byte, the tight box of what is not transparent (left, top, right, bottom, u16), CRC-32 of
+ * straight alpha), a spare byte, the content's rectangle (left, top, right, bottom, u16), CRC-32 of
  * everything else in the record (u32).
  */
 export const headLength = 32 + 2 + 2 + 1 + 1 + 8 + 4;
@@ -18,7 +18,7 @@ export interface CacheRecord {
   readonly width: number;
   readonly height: number;
   readonly channels: 3 | 4;
-  /** The smallest rectangle with everything that is not fully transparent, in pixels: left, top, right, bottom. */
+  /** The smallest rectangle with everything that can be seen, in pixels: left, top, right, bottom. */
   readonly content: readonly [number, number, number, number];
 }
 
