@@ -97,25 +97,6 @@ export function pictureKind({ path }: Pick<ManifestRow, "path">): string {
   return kept.join("/") || "(numbered)";
 }
 
-export interface LeakCount {
-  /** Pictures of the split that is judged on. */
-  readonly images: number;
-  /** Those with a near-duplicate in train. */
-  readonly leaked: number;
-  readonly share: number;
-}
-
-/** How many pictures of a split have a near-duplicate in train under an assignment (the naive split leaks, the grouped one does not). */
-export function countLeaks(
-  rows: readonly ManifestRow[],
-  { on = "test", splitOf = (row) => row.split }: { on?: Split; splitOf?: (row: ManifestRow) => Split } = {},
-): LeakCount {
-  const trained = new Set(rows.filter((row) => splitOf(row) === "train").map(({ group }) => group));
-  const judged = rows.filter((row) => splitOf(row) === on);
-  const leaked = judged.filter(({ group }) => trained.has(group)).length;
-  return { images: judged.length, leaked, share: judged.length ? leaked / judged.length : 0 };
-}
-
 function bySplit(rows: readonly ManifestRow[]): SplitNumbers {
   const counts = { train: 0, validation: 0, test: 0 };
   for (const { split } of rows) counts[split]++;

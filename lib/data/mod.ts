@@ -23,3 +23,4 @@ export * from "./leakage.ts";
 export * as augment from "./augment/mod.ts";
 export type { Box, Picture, Target, Transform, TransformSpec } from "./augment/mod.ts";
 export * from "./loader/mod.ts";
+export * from "./preview.ts";
