@@ -83,7 +83,7 @@ async function namedFiles(files: readonly string[]): Promise<Edge[]> {
 
 /** The folder of lib/ that a path lies in. */
 function floorOf(path: string): string | undefined {
-  return /^lib\/([^/]+)\//.exec(path)?.[1];
+  return /^lib\/([^/]+)(?:\/|$)/.exec(path)?.[1];
 }
 
 /** Why an edge is against the rules, or undefined. */
