@@ -1,7 +1,7 @@
 /** Notebooks as source code: their cells type-checked together, and whether they are committed without outputs. */
 
 import { basename, dirname, join } from "node:path";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath } from "node:url";
 import { type Notebook, readNotebook } from "./notebook_file.ts";
 import { syntaxError } from "./syntax.ts";
 
@@ -85,9 +85,9 @@ export async function checkCells(path: string): Promise<CellProblem[]> {
       stdout: "null",
     }).output();
     if (success) return [];
-    const url = pathToFileURL(await Deno.realPath(file)).href;
+    const real = await Deno.realPath(file);
     const text = new TextDecoder().decode(stderr);
-    const problems = diagnosticsIn(text, url).map(({ message, line }) => ({
+    const problems = diagnosticsIn(text, real).map(({ message, line }) => ({
       notebook: path,
       ...placeIn(module, line),
       message,
@@ -116,7 +116,7 @@ async function cellSyntaxProblems(path: string, notebook: Notebook): Promise<Cel
 }
 
 /** Deno's messages about one module: the text of each and its line. */
-function diagnosticsIn(text: string, url: string): { message: string; line: number }[] {
+function diagnosticsIn(text: string, file: string): { message: string; line: number }[] {
   const found: { message: string; line: number }[] = [];
   let message = "";
   for (const line of text.split("\n")) {
@@ -124,7 +124,9 @@ function diagnosticsIn(text: string, url: string): { message: string; line: numb
     if (begin) message = (begin[1] ? `${begin[1]}: ` : "") + begin[2]!;
     const place = /\bat (file:\S+?):(\d+):\d+/.exec(line);
     if (place && message) {
-      if (place[1] === url) found.push({ message: message.replace(/ at file:\S+$/, ""), line: Number(place[2]) });
+      if (fileURLToPath(place[1]!) === file) {
+        found.push({ message: message.replace(/ at file:\S+$/, ""), line: Number(place[2]) });
+      }
       message = "";
     }
   }

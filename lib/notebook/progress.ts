@@ -94,6 +94,8 @@ class Bar {
   #drawnTenth = -1;
   #ended = false;
   #drawing: Promise<void> = Promise.resolve();
+  /** Drawings that have not come to their end: only a notebook's take time. */
+  #pending = 0;
 
   constructor(first: ProgressReport, surface: ProgressSurface, now: () => number) {
     this.label = first.label;
@@ -133,8 +135,20 @@ class Bar {
     this.#drawnTenth = total ? Math.floor(10 * done / total) : -1;
     const seconds = (this.#now() - this.#start) / 1000;
     const state = { ...this.#state, seconds, rate: seconds > 0 ? (done - this.#before) / seconds : 0 };
-    // one after another, so that an older state never overwrites a newer one; a bar must not fail the work
-    this.#drawing = this.#drawing.then(() => this.#surface.draw(state, last)).catch(() => {});
+    const paint = () => this.#surface.draw(state, last);
+    if (this.#pending === 0) {
+      try {
+        this.#follow(paint());
+      } catch {
+        // a bar must not fail the work
+      }
+    } else this.#follow(this.#drawing.then(paint)); // an older state never overwrites a newer one
+  }
+
+  #follow(drawing: void | Promise<void>): void {
+    if (!(drawing instanceof Promise)) return;
+    this.#pending++;
+    this.#drawing = drawing.catch(() => {}).then(() => void this.#pending--);
   }
 }
 

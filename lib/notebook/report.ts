@@ -33,6 +33,8 @@ export interface ReportInput {
   readonly seconds: number;
   readonly cellSeconds?: ReadonlyMap<number, number> | undefined;
   readonly failure?: CellFailure | undefined;
+  /** Largest size, bytes; by default 15 MB. */
+  readonly limit?: number | undefined;
 }
 
 /** The key figures of a notebook, in order; of two with one name the later counts. */
@@ -57,17 +59,18 @@ export function notebookTitle(notebook: Notebook, name: string): string {
   return name;
 }
 
-/** Renders the report. Throws WorkError when it would be larger than 15 MB even with its pictures pressed hard. */
+/** Renders the report. Throws WorkError when it would be larger than its limit even with its pictures pressed hard. */
 export async function renderReport(input: ReportInput): Promise<string> {
+  const { limit = reportLimit } = input;
   const plotly = input.notebook.cells.some((cell) => cell.cell_type === "code" && cell.outputs.some(needsPlotly));
   let size = 0;
   for (const quality of qualities) {
     const html = await renderPage(input, quality, plotly);
     size = new TextEncoder().encode(html).length;
-    if (size <= reportLimit) return html;
+    if (size <= limit) return html;
   }
   throw new WorkError(
-    `${input.name}: expected a report of at most ${reportLimit / 1e6} MB, found ${(size / 1e6).toFixed(1)} MB`,
+    `${input.name}: expected a report of at most ${limit / 1e6} MB, found ${(size / 1e6).toFixed(1)} MB`,
   );
 }
 

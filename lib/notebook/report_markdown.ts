@@ -33,6 +33,13 @@ export class MarkdownRenderer {
       this.headings.push(heading);
       return `<${token.tag} id="${heading.id}">`;
     };
+    const image = rules["image"]!;
+    rules["image"] = (tokens, index, options, env, self) => {
+      const source = String(tokens[index]!.attrGet("src") ?? "");
+      // a report loads nothing: a picture from elsewhere is a link
+      if (source.startsWith("data:image/")) return image(tokens, index, options, env, self);
+      return `<a href="${escapeHtml(source)}">${escapeHtml(tokens[index]!.content || source)}</a>`;
+    };
     rules["table_open"] = () => `<div class="scroll"><table>`;
     rules["table_close"] = () => `</table></div>`;
   }
