@@ -50,8 +50,7 @@ export interface FingerprintDistance {
 export function fingerprint(pixels: Pixels): string {
   const subject = findSubject(pixels);
   const words = new Uint32Array(3 * planeWords);
-  const light = cellMeans(pixels, subject, grid + 1, grid, lightness);
-  const cover = cellMeans(pixels, subject, grid, grid, coverage);
+  const { light, cover } = gridMeans(pixels, subject);
   for (let row = 0; row < grid; row++) {
     for (let column = 0; column < grid; column++) {
       const at = row * (grid + 1) + column;
@@ -139,7 +138,7 @@ function planesToHex(words: Uint32Array): string {
   return text;
 }
 
-/** The content box (right and bottom exclusive) and, for opaque pictures, the colour around it. */
+/** The content box, in pixels and parts of pixels, and the colour around it in opaque pictures. */
 interface Subject {
   readonly left: number;
   readonly top: number;
@@ -147,46 +146,51 @@ interface Subject {
   readonly bottom: number;
   /** Colour of the one-coloured surroundings of an opaque picture. */
   readonly surroundings: readonly [number, number, number] | undefined;
+  /** How far a pixel belongs to the subject, 0 … 1. */
+  readonly cover: Float32Array;
 }
 
-/** Alpha above which a pixel belongs to the subject. */
-const visibleAlpha = 32;
-/** Largest difference of a channel at which a pixel still has the colour of the surroundings (JPEG blurs it). */
-const surroundingsTolerance = 20;
+/** Share of the subject that the content box leaves out on each side: hairs and blurred edges do not move it. */
+const trim = 0.005;
+/** Differences of a channel from the surroundings: up to the first a pixel is background (JPEG blurs), from the second on subject. */
+const surroundingsTolerance = [10, 40] as const;
 
 /** Finds the subject; the whole picture when there are no plain surroundings. */
 function findSubject({ data, width, height }: Pixels): Subject {
-  const whole = { left: 0, top: 0, right: width, bottom: height, surroundings: undefined };
-  let transparent = false;
-  for (let i = 3; i < data.length; i += 4) {
-    if (data[i]! <= visibleAlpha) {
-      transparent = true;
-      break;
-    }
-  }
+  const cover = new Float32Array(width * height).fill(1);
+  const whole = { left: 0, top: 0, right: width, bottom: height, surroundings: undefined, cover };
+  const transparent = hasTransparency(data);
   const surroundings = transparent ? undefined : cornerColour(data, width, height);
   if (!transparent && !surroundings) return whole;
-  let left = width, top = height, right = 0, bottom = 0;
-  for (let y = 0; y < height; y++) {
-    const first = y * width;
-    let from = 0;
-    while (from < width && !isSubject(data, (first + from) * 4, surroundings)) from++;
-    if (from === width) continue;
-    let to = width;
-    while (!isSubject(data, (first + to - 1) * 4, surroundings)) to--;
-    if (from < left) left = from;
-    if (to > right) right = to;
-    if (y < top) top = y;
-    bottom = y + 1;
+  const columns = new Float64Array(width), rows = new Float64Array(height);
+  for (let y = 0, i = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, i++) {
+      const part = surroundings ? unlike(data, i * 4, surroundings) : data[i * 4 + 3]! / 255;
+      cover[i] = part;
+      if (part === 0) continue;
+      columns[x]! += part;
+      rows[y]! += part;
+    }
   }
-  return right > left ? { left, top, right, bottom, surroundings } : whole;
+  const [left, right] = extent(columns), [top, bottom] = extent(rows);
+  if (right - left < 1 || bottom - top < 1) return { ...whole, cover: cover.fill(1) };
+  return { left, top, right, bottom, surroundings, cover };
 }
 
-function isSubject(data: Uint8Array, at: number, surroundings: Subject["surroundings"]): boolean {
-  if (!surroundings) return data[at + 3]! > visibleAlpha;
-  return Math.abs(data[at]! - surroundings[0]) > surroundingsTolerance ||
-    Math.abs(data[at + 1]! - surroundings[1]) > surroundingsTolerance ||
-    Math.abs(data[at + 2]! - surroundings[2]) > surroundingsTolerance;
+function hasTransparency(data: Uint8Array): boolean {
+  for (let i = 3; i < data.length; i += 4) if (data[i]! < 128) return true;
+  return false;
+}
+
+/** How far a colour differs from the surroundings, 0 … 1. */
+function unlike(data: Uint8Array, at: number, [red, green, blue]: readonly [number, number, number]): number {
+  const difference = Math.max(
+    Math.abs(data[at]! - red),
+    Math.abs(data[at + 1]! - green),
+    Math.abs(data[at + 2]! - blue),
+  );
+  const [low, high] = surroundingsTolerance;
+  return difference <= low ? 0 : difference >= high ? 1 : (difference - low) / (high - low);
 }
 
 /** The mean colour of the four corners if they agree. */
@@ -194,40 +198,80 @@ function cornerColour(data: Uint8Array, width: number, height: number): [number,
   const corners = [0, width - 1, (height - 1) * width, height * width - 1];
   const mean: [number, number, number] = [0, 0, 0];
   for (const corner of corners) for (let k = 0; k < 3; k++) mean[k]! += data[corner * 4 + k]! / 4;
-  const agree = corners.every((corner) => !isSubject(data, corner * 4, mean));
-  return agree ? mean : undefined;
+  return corners.every((corner) => unlike(data, corner * 4, mean) < 0.3) ? mean : undefined;
 }
 
-type Measure = (data: Uint8Array, at: number, surroundings: Subject["surroundings"]) => number;
+/** Where along one side the subject lies, all but `trim` of it at either end; positions between pixels are interpolated. */
+function extent(mass: Float64Array): [number, number] {
+  const total = mass.reduce((sum, value) => sum + value, 0);
+  const quantile = (share: number) => {
+    let sum = 0;
+    for (const [index, value] of mass.entries()) {
+      if (sum + value >= share * total && value > 0) return index + (share * total - sum) / value;
+      sum += value;
+    }
+    return mass.length;
+  };
+  return [quantile(trim), quantile(1 - trim)];
+}
 
-/** Luminance on white, 0 … 255. */
-const lightness: Measure = (data, at, surroundings) => {
-  if (surroundings && !isSubject(data, at, surroundings)) return 255;
-  const light = 0.299 * data[at]! + 0.587 * data[at + 1]! + 0.114 * data[at + 2]!;
-  const alpha = data[at + 3]!;
-  return alpha === 255 ? light : 255 + (light - 255) * alpha / 255;
-};
+/** One cell of a grid along one side: the pixels it covers and their weights, which sum to 1. */
+interface Cell {
+  readonly first: number;
+  readonly weights: Float64Array;
+}
 
-/** 1 where the subject is, 0 elsewhere. */
-const coverage: Measure = (data, at, surroundings) => isSubject(data, at, surroundings) ? 1 : 0;
+/** Cells overlap their neighbours by a quarter each, so that a shift of a pixel changes little. */
+const overlap = 0.25;
 
-/** Means of a measure over the cells of a grid laid on the content box, row by row. */
-function cellMeans({ data, width }: Pixels, subject: Subject, columns: number, rows: number, measure: Measure) {
-  const means = new Float64Array(columns * rows);
-  const boxWidth = subject.right - subject.left;
-  const boxHeight = subject.bottom - subject.top;
-  for (let row = 0; row < rows; row++) {
-    const top = subject.top + Math.floor(row * boxHeight / rows);
-    const bottom = Math.max(top + 1, subject.top + Math.floor((row + 1) * boxHeight / rows));
-    for (let column = 0; column < columns; column++) {
-      const left = subject.left + Math.floor(column * boxWidth / columns);
-      const right = Math.max(left + 1, subject.left + Math.floor((column + 1) * boxWidth / columns));
-      let sum = 0;
-      for (let y = top; y < bottom; y++) {
-        for (let x = left; x < right; x++) sum += measure(data, (y * width + x) * 4, subject.surroundings);
-      }
-      means[row * columns + column] = sum / ((bottom - top) * (right - left));
+/** Divides a stretch of pixels into equal cells; pixels on a border count by their part inside. */
+function divide(from: number, to: number, count: number): Cell[] {
+  const step = (to - from) / count;
+  return Array.from({ length: count }, (_, index) => {
+    const low = Math.max(from, from + (index - overlap) * step);
+    const high = Math.min(to, from + (index + 1 + overlap) * step);
+    const first = Math.floor(low);
+    const weights = Float64Array.from(
+      { length: Math.ceil(high) - first },
+      (_, k) => (Math.min(high, first + k + 1) - Math.max(low, first + k)) / (high - low),
+    );
+    return { first, weights };
+  });
+}
+
+/**
+ * Means over grids laid on the content box: `light` (12 rows of 13 cells), the luminance on white in 0 … 255, and
+ * `cover` (12 x 12), the share that the subject covers in 0 … 1.
+ */
+function gridMeans({ data, width }: Pixels, subject: Subject) {
+  const { left, top, right, bottom, surroundings } = subject;
+  const light = new Float64Array(grid * (grid + 1)), cover = new Float64Array(grid * grid);
+  const lightColumns = divide(left, right, grid + 1), coverColumns = divide(left, right, grid);
+  const rows = divide(top, bottom, grid);
+  const lightLine = new Float64Array(width), coverLine = new Float64Array(width);
+  for (let y = Math.floor(top); y < bottom; y++) {
+    for (let x = Math.floor(left), i = y * width + x; x < right; x++, i++) {
+      const part = subject.cover[i]!, at = i * 4;
+      coverLine[x] = part;
+      // Where a picture has neither transparency nor plain surroundings, every part is 1. Half-covered pixels of an
+      // opaque picture hold the surroundings' colour already in part; white takes its place only where it is alone.
+      const value = 0.299 * data[at]! + 0.587 * data[at + 1]! + 0.114 * data[at + 2]!;
+      lightLine[x] = part === 1 ? value : surroundings && part > 0.5 ? value : 255 + (value - 255) * part;
+    }
+    const lightMeans = lightColumns.map((cell) => weigh(lightLine, cell));
+    const coverMeans = coverColumns.map((cell) => weigh(coverLine, cell));
+    for (const [row, { first, weights }] of rows.entries()) {
+      const weight = weights[y - first];
+      if (weight === undefined) continue;
+      for (let column = 0; column <= grid; column++) light[row * (grid + 1) + column]! += weight * lightMeans[column]!;
+      for (let column = 0; column < grid; column++) cover[row * grid + column]! += weight * coverMeans[column]!;
     }
   }
-  return means;
+  return { light, cover };
+}
+
+function weigh(line: Float64Array, { first, weights }: Cell): number {
+  let sum = 0;
+  for (let k = 0; k < weights.length; k++) sum += line[first + k]! * weights[k]!;
+  return sum;
 }

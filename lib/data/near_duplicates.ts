@@ -7,10 +7,10 @@ import { countBits, type Fingerprint, fingerprintDistance, parseFingerprint } fr
  * Two pictures of one species whose fingerprints are at most this far apart (differing gradient bits + 2 x differing
  * outline bits, of 288 + 288) are the same drawing.
  *
- * Chosen by looking at pairs of 24,384 pictures of 1,025 species (the sheets are made again by notebook 01). Of the
- * pairs that are the same drawing for certain (regular and shiny, black-and-white and coloured), 99 % lie below 50 and
- * half below 10. Up to 64 nearly every pair is one drawing recoloured, redrawn for another game in the same pose or a
- * next frame; from 75 on they are mixed. Of 4.6 million random pairs of different species 9 lie below 64.
+ * Chosen by looking at pairs of 24,384 pictures of 1,025 species (notebook 01 shows some). Of 3,670 pairs that are one
+ * drawing for certain (regular and shiny, coloured and grey), half lie below 10 and 99.4 % within 64. Of the other pairs
+ * of a species between 50 and 66, nearly every one is a drawing recoloured, redrawn in its pose for another game, or the
+ * next frame; beyond 75 they are mixed. Of 4.6 million random pairs of different species 8 lie below 60.
  */
 export const nearDuplicateThreshold = 64;
 
@@ -106,7 +106,7 @@ const wordCount = 15;
 /**
  * Pairs of pictures of different species within `threshold`, nearest first, at most `limit`. All pairs are compared,
  * but most are dismissed by a bound: the numbers of set bits of two fingerprints, which a mirror does not change, differ
- * by no more than the distance. 24,384 pictures (297 million pairs) take 2 seconds.
+ * by no more than the distance. 24,384 pictures (297 million pairs) take 2 to 3 seconds.
  */
 export function findCrossSpecies(
   pictures: readonly Groupable[],
