@@ -9,6 +9,10 @@ const commands: Record<string, { readonly about: string; run(args: string[]): Pr
     about: "checks a built dataset and lists what is wrong",
     run: async (args) => (await import("./data/verify.ts")).verify(args),
   },
+  analyze: {
+    about: "counts classes, splits, sources, sizes, colours, near-duplicates",
+    run: async (args) => (await import("./data/analyze.ts")).runAnalyze(args),
+  },
   collect: { about: "comes with lib/hub", run: async () => (await import("./data/hub.ts")).notYet("collect") },
   upload: { about: "comes with lib/hub", run: async () => (await import("./data/hub.ts")).notYet("upload") },
   download: { about: "comes with lib/hub", run: async () => (await import("./data/hub.ts")).notYet("download") },

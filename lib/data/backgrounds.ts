@@ -73,7 +73,7 @@ function gradient(random: Random, width: number, height: number): Uint8Array {
     const reach = Math.abs(dx) + Math.abs(dy);
     return paint(pixels, ramp, width, height, (x, y) => ((x - 0.5) * dx + (y - 0.5) * dy) / reach + 0.5);
   }
-  return paint(pixels, ramp, width, height, (x, y) => Math.hypot(x - centreX, y - centreY) / 1.1);
+  return paint(pixels, ramp, width, height, (x, y) => Math.sqrt((x - centreX) ** 2 + (y - centreY) ** 2) / 1.1);
 }
 
 /** Fractal value noise between two or three colours. */

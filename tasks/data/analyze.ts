@@ -10,6 +10,7 @@ import {
   openCache,
   readManifest,
 } from "../../lib/data/mod.ts";
+import { stderrProgress } from "./progress.ts";
 
 const flags = {
   data: { type: "string", help: "the folder that holds processed/", default: "data", value: "DIR" },
@@ -32,13 +33,7 @@ export const command: Command<typeof flags> = {
       console.error(`\ncontact sheet: ${values.sheet}`);
     }
     if (values["no-colours"]) return analysis;
-    using cache = await openCache(rows, {
-      dataFolder: values.data,
-      size: 32,
-      onProgress: ({ label, done, total }) => {
-        if (total && done && done % 4096 === 0) console.error(`${label}: ${done} of ${total}`);
-      },
-    });
+    using cache = await openCache(rows, { dataFolder: values.data, size: 32, onProgress: stderrProgress() });
     const colours = colourStatistics(cache, rows);
     const three = (numbers: readonly number[]) => numbers.map((value) => value.toFixed(3)).join(", ");
     console.error(

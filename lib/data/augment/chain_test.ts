@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { InputError, Random } from "../../runtime/mod.ts";
 import { brightness } from "./photometric.ts";
 import { flip } from "./geometric.ts";
+import { augmentPictures, letterbox } from "./letterbox.ts";
 import { mixup, mosaic } from "./mixing.ts";
 import { pictureFrom } from "./picture.ts";
 import { fullAugmentation, lightAugmentation } from "./presets.ts";
@@ -196,4 +197,28 @@ Deno.test("reviveTransform() names what is wrong in a description", () => {
   }
   assert.deepEqual(reviveTransform({ name: "rotation", options: { degrees: 5 } }).options, { degrees: 5 });
   assert.equal(Object.keys(transforms).includes("rotation" satisfies TransformName), true);
+});
+
+Deno.test("letterbox() puts a picture in the middle of its square and its content's box with it", () => {
+  const pixels = new Uint8Array(3 * 40 * 20).fill(200);
+  const sample = letterbox(pictureFrom(pixels, 40, 20, 3), 80, 5, { left: 10, top: 5, right: 30, bottom: 15 });
+  const { data, width, height } = sample.render();
+  assert.deepEqual([width, height], [80, 80]);
+  const alpha = (x: number, y: number) => data[4 * (80 * y + x) + 3];
+  assert.deepEqual([alpha(0, 19), alpha(0, 20), alpha(79, 59), alpha(79, 60)], [0, 255, 255, 0]);
+  assert.deepEqual(sample.frameBoxes(), [{ classId: 5, weight: 1, left: 20, top: 30, right: 60, bottom: 50 }]);
+  const whole = letterbox(pictureFrom(pixels, 40, 20, 3), 80, 5).frameBoxes();
+  assert.deepEqual(whole, [{ classId: 5, weight: 1, left: 0, top: 0, right: 80, bottom: 80 }]);
+});
+
+Deno.test("augmentPictures() leaves the given pictures as they were", async () => {
+  const pictures = batch(3).map((sample) => sample.render());
+  const before = pictures.map(({ data }) => data.slice());
+  const augmented = await augmentPictures(pictures, fullAugmentation(), { seed: 2, size: 48 });
+  assert.deepEqual(pictures.map(({ data }) => data), before);
+  assert.deepEqual(
+    augmented.map(({ picture: { width, height, opaque } }) => [width, height, opaque]),
+    Array(3).fill([48, 48, true]),
+  );
+  assert.deepEqual(augmented.map(({ targets }) => targets[0]!.classId), [0, 1, 2]);
 });

@@ -3,6 +3,7 @@
 export { defocus, jpeg, motionBlur, noise, resolution } from "./camera.ts";
 export * from "./environment.ts";
 export * from "./geometric.ts";
+export * from "./letterbox.ts";
 export * from "./mixing.ts";
 export * from "./occlusion.ts";
 export * from "./photometric.ts";

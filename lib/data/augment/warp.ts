@@ -34,17 +34,25 @@ function sampleInto(source: Picture, toFrame: Homography, width: number, height:
   const step = 1 / Math.max(1e-6, magnification(toFrame, w / 2, ht / 2));
   const inner = Math.max(0, 0.5 * step - 0.5);
   const lastX = w - 1, lastY = ht - 1;
-  let opaque = source.opaque;
+  // 1 / w where it is the same everywhere, else 0.
+  const affine = g === 0 && h === 0 && i > 0 ? 1 / i : 0;
+  const solid = source.opaque;
+  let opaque = solid;
   for (let y = 0, to = 0; y < height; y++) {
     const v = y + 0.5;
+    const rowX = b * v + c, rowY = e * v + f, rowZ = h * v + i;
     for (let x = 0; x < width; x++, to += 4) {
       const u = x + 0.5;
-      const z = g * u + h * v + i;
-      if (!(z > 1e-9)) {
-        opaque = false;
-        continue;
+      let inverse = affine;
+      if (inverse === 0) {
+        const z = g * u + rowZ;
+        if (!(z > 1e-9)) {
+          opaque = false;
+          continue;
+        }
+        inverse = 1 / z;
       }
-      let sx = (a * u + b * v + c) / z - 0.5, sy = (d * u + e * v + f) / z - 0.5;
+      let sx = (a * u + rowX) * inverse - 0.5, sy = (d * u + rowY) * inverse - 0.5;
       let coverage = 1;
       if (!(sx >= inner && sx <= lastX - inner && sy >= inner && sy <= lastY - inner)) {
         const reach = Math.min(sx + 0.5, w - 0.5 - sx, sy + 0.5, ht - 0.5 - sy) / step + 0.5;
@@ -63,7 +71,7 @@ function sampleInto(source: Picture, toFrame: Homography, width: number, height:
       const right = x0 < lastX ? 4 : 0, below = y0 < lastY ? stride : 0;
       const q = p + right, r = p + below, s = r + right;
       let wp = (1 - fx) * (1 - fy), wq = fx * (1 - fy), wr = (1 - fx) * fy, ws = fx * fy;
-      if (!source.opaque) {
+      if (!solid) {
         wp *= data[p + 3]!;
         wq *= data[q + 3]!;
         wr *= data[r + 3]!;

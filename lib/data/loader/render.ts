@@ -5,14 +5,13 @@ import { type Colour, plainBackground, renderBackground } from "../backgrounds.t
 import {
   type Box,
   layOver,
+  letterbox,
   type Picture,
   reviveTransform,
-  Sample,
   type Target,
   type Transform,
   type TransformSpec,
 } from "../augment/mod.ts";
-import { compose, scaling, translating } from "../augment/homography.ts";
 import { readRecord } from "./cache.ts";
 import type { CacheRecord } from "./record.ts";
 
@@ -68,9 +67,11 @@ const files = new Map<string, Deno.FsFile>();
 /** Draws the batch of a job. The same job gives the same bits, wherever it runs. */
 export async function renderBatch({ settings, seed, epoch, step, size, items }: RenderJob): Promise<Batch> {
   const { cachePath } = settings;
-  const samples = items.map(({ label, record }) =>
-    letterboxed(readCached(cachePath, record), record, label, size, settings.boxes)
-  );
+  const samples = items.map(({ label, record }) => {
+    const [left, top, right, bottom] = record.content;
+    const content = settings.boxes === "content" ? { left, top, right, bottom } : undefined;
+    return letterbox(readCached(cachePath, record), size, label, content);
+  });
   const transform = transformOf(settings.augmentation);
   const augmented = await transform.apply(samples, Random.seeded("batch", ...seed, epoch, step));
   const images = new Float32Array(items.length * 3 * size * size);
@@ -119,21 +120,6 @@ function transformOf(spec: TransformSpec): Transform {
   const text = JSON.stringify(spec);
   if (revived?.text !== text) revived = { text, transform: reviveTransform(spec) };
   return revived.transform;
-}
-
-/** The picture in the middle of a square frame, as large as fits; it is drawn only when the sample is rendered. */
-function letterboxed(picture: Picture, record: CacheRecord, label: number, size: number, boxes: "frame" | "content") {
-  const { width, height } = picture;
-  const longer = Math.max(width, height), zoom = size / longer;
-  const [marginX, marginY] = [(longer - width) / 2, (longer - height) / 2];
-  const [left, top, right, bottom] = boxes === "content"
-    ? record.content
-    : [-marginX, -marginY, width + marginX, height + marginY];
-  const sample = new Sample(picture, [{ classId: label, weight: 1 }], [
-    { classId: label, weight: 1, left, top, right, bottom },
-  ]);
-  sample.transform(compose(translating(marginX, marginY), scaling(zoom)), size, size);
-  return sample;
 }
 
 function backed(picture: Picture, id: string, background: Colour | "fixed"): Picture {
