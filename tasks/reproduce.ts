@@ -2,7 +2,7 @@
 
 import { fileURLToPath } from "node:url";
 import { relative } from "node:path";
-import { type CellEvent, clock, parseSeed, reproduce } from "../lib/notebook/mod.ts";
+import { type CellEvent, clock, parseSeed, parseSource, reproduce } from "../lib/notebook/mod.ts";
 import { runCommand } from "../lib/runtime/mod.ts";
 
 const standard = relative(Deno.cwd(), fileURLToPath(new URL("../notebooks", import.meta.url))) || ".";
@@ -16,9 +16,11 @@ await runCommand({
     only: { type: "string", value: "01,02", help: "these notebooks only" },
     out: { type: "string", default: "reports", value: "DIR", help: "where the reports go" },
     seed: { type: "string", value: "N", help: "start of all random numbers (default: the profile's)" },
+    source: { type: "string", value: "NAME", help: "raw pictures: sprites, folder:PATH … (default: the profile's)" },
     notebooks: { type: "string", default: standard, value: "DIR", help: "folder of the notebooks" },
   },
-  async run({ profile, only, out, seed, notebooks, json }) {
+  async run({ profile, only, out, seed, source, notebooks, json }) {
+    if (source !== undefined) Deno.env.set("POKEDEX_SOURCE", parseSource(source, "--source", Deno.cwd()));
     const say = json ? console.error : console.log;
     const reproduction = await reproduce({
       notebooks,

@@ -18,7 +18,7 @@ import { toPng, toSvg } from "./static_picture.ts";
 const svgLimit = 400_000;
 
 /** Where a hosted notebook finds Plotly; a report carries its own copy. */
-const plotlyScript = "https://cdn.jsdelivr.net/npm/plotly.js-cartesian-dist-min@4.1.1/plotly-cartesian.min.js";
+const plotlyScript = "https://cdn.plot.ly/plotly-cartesian-4.1.1.min.js";
 
 /**
  * A chart with its caption. As a cell's last expression it shows itself; `show(figure)` shows it anywhere in a cell.

@@ -67,7 +67,7 @@ function axis(of: Axis): Record<string, unknown> {
   const range = of.range && (of.log ? of.range.map(Math.log10) : [...of.range]);
   return {
     ...axisTitle(of),
-    ...(of.log ? { type: "log" } : {}),
+    ...(of.log ? { type: "log", nticks: 5 } : {}),
     ...(range ? { range } : {}),
   };
 }

@@ -83,12 +83,12 @@ export async function settings(): Promise<Settings> {
   };
 }
 
-/** A source's name with its path made absolute; `name` is where it came from. */
-export function parseSource(text: string, name: string): string {
+/** A source's name with its path, which starts at `base`, made absolute; `name` is where it came from. */
+export function parseSource(text: string, name: string, base = projectFolder): string {
   if (!sourcePattern.test(text)) {
     throw new InputError(`${name}: expected sprites, folder:PATH or hub:OWNER/NAME, found "${text}"`);
   }
-  return text.startsWith("folder:") ? `folder:${resolve(projectFolder, text.slice("folder:".length))}` : text;
+  return text.startsWith("folder:") ? `folder:${resolve(base, text.slice("folder:".length))}` : text;
 }
 
 /** A seed from text; `name` is where it came from. */

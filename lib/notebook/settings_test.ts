@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { parseSeed, readProfile, settings } from "./settings.ts";
 
 Deno.test("the four profiles are valid, and named as in the design", async () => {
@@ -49,6 +50,25 @@ Deno.test("settings() follows POKEDEX_PROFILE and POKEDEX_SEED", async () => {
     Deno.env.set("POKEDEX_SEED", "7");
     const { profile, seed } = await settings();
     assert.deepEqual([profile.name, seed], ["smoke", 7]);
+  } finally {
+    for (const [name, value] of before) value === undefined ? Deno.env.delete(name) : Deno.env.set(name, value);
+  }
+});
+
+Deno.test("the source of the profile gives way to POKEDEX_SOURCE, and a relative folder starts at the project", async () => {
+  const before = ["POKEDEX_PROFILE", "POKEDEX_SOURCE"].map((name) => [name, Deno.env.get(name)] as const);
+  const project = fileURLToPath(new URL("../..", import.meta.url));
+  try {
+    Deno.env.set("POKEDEX_PROFILE", "smoke");
+    Deno.env.delete("POKEDEX_SOURCE");
+    assert.deepEqual([(await settings()).source, (await settings()).dataFolder], [
+      "sprites",
+      join(project, "data", "smoke"),
+    ]);
+    Deno.env.set("POKEDEX_SOURCE", "folder:../my pictures");
+    assert.equal((await settings()).source, `folder:${join(project, "..", "my pictures")}`);
+    Deno.env.set("POKEDEX_SOURCE", "web:everything");
+    await assert.rejects(settings(), /POKEDEX_SOURCE: expected sprites, folder:PATH or hub:OWNER\/NAME, found/);
   } finally {
     for (const [name, value] of before) value === undefined ? Deno.env.delete(name) : Deno.env.set(name, value);
   }

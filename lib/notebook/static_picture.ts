@@ -89,6 +89,7 @@ type Json = Record<string, unknown>;
 function body(chart: Chart): Json {
   switch (chart.kind) {
     case "bar": {
+      const amounts = chart.horizontal ? chart.x : chart.y;
       const values = chart.series.flatMap((one) =>
         chart.categories.map((category, i) => ({
           category,
@@ -96,11 +97,14 @@ function body(chart: Chart): Json {
           value: one.values[i],
           low: one.low?.[i],
           high: one.high?.[i],
-        }))
+        })).filter((row) => !amounts.log || drawable(row.value, amounts))
       );
       const [along, up] = chart.horizontal ? ["y", "x"] : ["x", "y"];
       const categories = chart.horizontal ? chart.y : chart.x;
-      const amounts = chart.horizontal ? chart.x : chart.y;
+      // A logarithmic scale has no zero for bars to stand on: they start at half of the smallest value.
+      const floor = amounts.log
+        ? amounts.range?.[0] ?? values.reduce((least, row) => Math.min(least, row.value!), Infinity) / 2
+        : undefined;
       const many = chart.series.length > 1;
       const shared = {
         [along]: nominal("category", chart.categories, axisText(categories), !chart.horizontal),
@@ -110,7 +114,8 @@ function body(chart: Chart): Json {
         mark: { type: "bar", ...(many ? {} : { color: palette[0] }) },
         encoding: {
           ...shared,
-          [up]: { ...quantitative("value", amounts), stack: chart.stacked ? "zero" : null },
+          [up]: { ...quantitative("value", amounts, true, floor), stack: chart.stacked && !floor ? "zero" : null },
+          ...(floor ? { [up + "2"]: { datum: floor } } : {}),
           ...(many ? { color: colorOf(chart.series.map((one) => one.name)) } : {}),
         },
       };
@@ -260,12 +265,13 @@ function parallelBody(chart: Extract<Chart, { kind: "parallel" }>): Json {
 function nominal(field: string, names: readonly string[], title: string, across: boolean): Json {
   const widest = Math.max(0, ...names.map((name) => name.length)) * 7.5;
   const axis = !across ? { labelLimit: 260 } : { labelAngle: widest * names.length <= plotWidth ? 0 : -50 };
-  return { field, type: "nominal", sort: null, title, axis };
+  return { field, type: "nominal", sort: null, title, axis, scale: { domain: names } };
 }
 
-function quantitative(field: string, axis: Axis, zero = true): Json {
+function quantitative(field: string, axis: Axis, zero = true, floor?: number): Json {
   const scale = {
     ...(axis.log ? { type: "log" } : { zero }),
+    ...(floor ? { domainMin: floor } : {}),
     ...(axis.range ? { domain: [...axis.range], clamp: true } : {}),
   };
   return { field, type: "quantitative", title: axisText(axis), scale };
