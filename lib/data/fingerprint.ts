@@ -64,9 +64,14 @@ export function fingerprint(pixels: Pixels): string {
   return planesToHex(words);
 }
 
+/** Whether a text is a fingerprint. */
+export function isFingerprint(text: string): boolean {
+  return /^[0-9a-f]{108}$/.test(text);
+}
+
 /** Reads a fingerprint back. Throws InputError when the text is none. */
 export function parseFingerprint(text: string): Fingerprint {
-  if (!/^[0-9a-f]{108}$/.test(text)) {
+  if (!isFingerprint(text)) {
     throw new InputError(`fingerprint: expected 108 hexadecimal digits, found "${text.slice(0, 120)}"`);
   }
   const words = new Uint32Array(3 * planeWords);

