@@ -10,7 +10,8 @@ import type { Transform } from "./transform.ts";
 
 /**
  * Blends each sample, with a probability, with another of the batch: λ · a + (1 − λ) · b, labels alike, boxes of both
- * (Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization"). λ is drawn from Beta(alpha, alpha).
+ * (Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization"). λ is drawn from Beta(alpha, alpha); the larger of λ and
+ * 1 − λ is taken, so that every picture stays the main one of its own blend (Berthelot et al. 2019, "MixMatch", eq. 9).
  */
 export function mixup({ alpha = 0.2, probability = 1 }: { alpha?: number; probability?: number } = {}): Transform {
   if (!(alpha > 0)) throw new RangeError(`mixup: expected alpha > 0, found ${alpha}`);
@@ -24,7 +25,8 @@ export function mixup({ alpha = 0.2, probability = 1 }: { alpha?: number; probab
         const draw = random.fork(index);
         const partner = samples[partners[index]!]!;
         if (!draw.chance(probability) || partner === sample) return sample.clone();
-        return blend(sample, partner, beta(draw, alpha));
+        const lambda = beta(draw, alpha);
+        return blend(sample, partner, Math.max(lambda, 1 - lambda));
       });
     },
   };

@@ -25,7 +25,7 @@ export function fullAugmentation(): Transform {
   return chain(
     flip(),
     rotation({ degrees: 20 }),
-    scale({ lowest: 0.7, highest: 1.4 }),
+    scale({ lowest: 0.7, highest: 1.35 }),
     translation({ share: 0.12 }),
     sometimes(0.3, shear()),
     sometimes(0.3, perspective()),
