@@ -268,7 +268,7 @@ function nominal(field: string, names: readonly string[], title: string, across:
   return { field, type: "nominal", sort: null, title, axis, scale: { domain: names } };
 }
 
-function quantitative(field: string, axis: Axis, zero = true, floor?: number): Json {
+function quantitative(field: string, axis: Axis, zero = true, floor: number | undefined = undefined): Json {
   const scale = {
     ...(axis.log ? { type: "log" } : { zero }),
     ...(floor ? { domainMin: floor } : {}),
