@@ -1,9 +1,12 @@
 /** Tests of batches.ts, render.ts and sampler.ts. */
 
 import assert from "node:assert/strict";
-import { InputError, Random } from "../../runtime/mod.ts";
+import { join } from "node:path";
+import sharp from "sharp";
+import { InputError, Random, sha256 } from "../../runtime/mod.ts";
 import { fullAugmentation, mixup, mosaic, scale } from "../augment/mod.ts";
 import { chain } from "../augment/transform.ts";
+import { datasetPaths } from "../manifest.ts";
 import { BatchLoader, type BatchLoaderOptions, forEvaluation } from "./batches.ts";
 import { openCache, type PictureCache } from "./cache.ts";
 import { makeDataset, type SmallDataset } from "./fixture.ts";
@@ -129,6 +132,41 @@ Deno.test("the fixed background belongs to the picture: it changes with the id a
     for (let index = 0; index < 6; index++) assert.deepEqual(corner(a!, index), corner(b!, 5 - index));
     assert.ok(new Set(clear.map((_, index) => corner(a!, index).join())).size > 1);
   });
+});
+
+Deno.test("epochs decode nothing: they go on when the stored pictures are gone", async () => {
+  await withCache(async ({ rows, dataFolder }, cache) => {
+    await Deno.remove(datasetPaths(dataFolder).images, { recursive: true });
+    using loader = new BatchLoader(cache, rows, { ...heavy, workers: 1 });
+    assert.equal((await collect(loader.stream(), 7)).length, 7);
+    using reopened = await openCache(rows, { dataFolder, size: 48, workers: 1 });
+    assert.equal(reopened.decoded, 0);
+  });
+});
+
+Deno.test("a picture of one pixel and one of a single line fill their frames", async () => {
+  await using data = await makeDataset({ classes: 1, perClass: 2 });
+  const rows = await Promise.all(data.rows.map(async (row, index) => {
+    const [width, height] = index ? [90, 1] : [1, 1];
+    const bytes = await sharp({ create: { width, height, channels: 3, background: "#ff0000" } }).png().toBuffer();
+    await Deno.writeFile(join(data.dataFolder, "processed", row.image), bytes);
+    return { ...row, width, height, imageSha256: sha256(bytes) };
+  }));
+  using cache = await openCache(rows, { ...data, size: 48, workers: 1 });
+  using loader = new BatchLoader(cache, rows, {
+    ...forEvaluation,
+    batchSize: 2,
+    size: 32,
+    background: [0, 0, 0],
+    workers: 0,
+  });
+  const [batch] = await collect(loader.epoch(0));
+  const red = (index: number) => batch!.images.subarray(index * 3 * 1024, index * 3 * 1024 + 1024);
+  assert.ok(red(0).every((value) => value === 1), "one pixel becomes the whole frame");
+  const line = [...red(1)].map((value, at) => value > 0 ? Math.floor(at / 32) : -1).filter((y) => y >= 0);
+  assert.ok(line.length >= 32 && line.every((y) => y === 15 || y === 16), `rows ${[...new Set(line)]}`);
+  using heavily = new BatchLoader(cache, rows, { ...heavy, batchSize: 2 });
+  assert.equal((await collect(heavily.stream(), 4)).length, 4);
 });
 
 Deno.test("normalisation subtracts the mean and divides by the deviation of each channel", async () => {
