@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { readNotebook } from "../lib/notebook/mod.ts";
+import { lockFolder } from "../lib/runtime/mod.ts";
 import { findChromium, visit } from "./chromium.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -53,7 +54,7 @@ Deno.test("reproduce writes report, executed copy, index and results; the report
     assert.deepEqual(codeCells.map((cell) => cell.execution_count), codeCells.map((_, i) => i + 1));
     assert.ok(codeCells.every((cell) => cell.outputs.length > 0));
     const names = (await Array.fromAsync(Deno.readDir(out))).map((entry) => entry.name).sort();
-    assert.deepEqual(names, ["01_tour.html", "01_tour.ipynb", "index.html", "results.json"]);
+    assert.deepEqual(names, [".lock", "01_tour.html", "01_tour.ipynb", "index.html", "results.json"]);
     const html = await Deno.readTextFile(join(out, "01_tour.html"));
     assert.ok(html.length < 3_000_000, `${html.length} characters`);
     await t.step({
@@ -96,6 +97,19 @@ Deno.test("a failing notebook ends with status 1 and one line; its report shows 
     const again = JSON.parse(await Deno.readTextFile(join(out, "results.json"))).notebooks;
     assert.equal(again["02_bad"].failure.cell, 3);
     assert.match(await Deno.readTextFile(join(out, "index.html")), /02_bad\.html/);
+  });
+});
+
+Deno.test("a second run into the same folder is refused while the first goes on", async () => {
+  await withFolder(async (out) => {
+    const lock = await lockFolder(out);
+    try {
+      const { code, err } = await task("reproduce", ["--notebooks", join(fixtures, "failing"), "--out", out]);
+      assert.equal(code, 1);
+      assert.match(err, /expected no other writer, found process \d+ at work/);
+    } finally {
+      lock.release();
+    }
   });
 });
 

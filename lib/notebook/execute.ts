@@ -128,8 +128,9 @@ async function executeCell(
         stop.abort(new WorkError(`expected at most ${outputLimit} characters of output from a cell, found more`));
       }
     }, stop.signal);
-    if (reply.status === "ok") return undefined;
-    if (collector.hasError) return errorLine(reply.name, reply.value);
+    const shown = collector.error;
+    if (reply.status === "ok") return shown && errorLine(shown.ename, shown.evalue);
+    if (shown) return errorLine(reply.name, reply.value);
     // a syntax error has no output of its own, and no words
     const text = await syntaxError(cell.source) ?? errorLine(reply.name, reply.value);
     collector.addError(text.split(/[: ]/)[0]!, text.replace(/^SyntaxError:? ?/, ""), reply.traceback);
@@ -168,8 +169,9 @@ export class OutputCollector {
     this.#displays = displays;
   }
 
-  get hasError(): boolean {
-    return this.#outputs.some((output) => output.output_type === "error");
+  /** The first error among the outputs. */
+  get error(): Extract<Output, { output_type: "error" }> | undefined {
+    return this.#outputs.find((output) => output.output_type === "error");
   }
 
   add({ type, content }: JupyterMessage): void {

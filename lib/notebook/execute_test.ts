@@ -101,6 +101,15 @@ Deno.test("an error thrown is one line, and what the cell showed before it is ke
   assert.deepEqual(outputs[0]!.map((one) => one.output_type), ["stream", "error"]);
 });
 
+Deno.test("a promise that nobody awaits and that fails stops the notebook", async () => {
+  const { failure, outputs } = await run([
+    "Promise.reject(new RangeError('late')); await new Promise((done) => setTimeout(done, 100));",
+    "1",
+  ]);
+  assert.equal(failure!.cause, "RangeError: in a promise that nobody awaited: late");
+  assert.deepEqual(outputs.map((one) => one.length), [1, 0]);
+});
+
 Deno.test("a cell that never ends is stopped by the time-out, busy or waiting", async () => {
   for (const source of ["for (;;);", "await new Promise((done) => setTimeout(done, 1e8));"]) {
     const started = performance.now();

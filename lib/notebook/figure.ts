@@ -11,7 +11,7 @@ import type {
   ScatterChart,
 } from "./chart.ts";
 import { type Displayable, escapeHtml, jupyterDisplay, mime, type MimeBundle } from "./display.ts";
-import { type PlotlyFigure, toPlotly } from "./plotly.ts";
+import { captionName, type PlotlyFigure, toPlotly } from "./plotly.ts";
 import { toPng, toSvg } from "./static_picture.ts";
 
 /** A static SVG above this many characters (a scatter of many thousand points) is replaced by its PNG. */
@@ -92,7 +92,7 @@ export class Figure implements Displayable {
       ? `<img alt="${escapeHtml(title)}" src="data:image/svg+xml;base64,${new TextEncoder().encode(svg).toBase64()}">`
       : `<img alt="${escapeHtml(title)}" src="data:image/png;base64,${png}">`;
     return {
-      [mime.plotly]: { ...plotly, config: { responsive: true, displaylogo: false } },
+      [mime.plotly]: { ...captioned(plotly, caption), config: { responsive: true, displaylogo: false } },
       [mime.chart]: { title, caption, kind: this.chart.kind },
       ...(vector ? { "image/svg+xml": svg } : {}),
       "image/png": png,
@@ -100,6 +100,27 @@ export class Figure implements Displayable {
       "text/plain": `${title}\n${caption}`,
     };
   }
+}
+
+/** With the caption below the plot, for editors that show nothing but the plot; a report has it as text. */
+function captioned(plotly: PlotlyFigure, caption: string): PlotlyFigure {
+  const lines = (caption.match(/.{1,95}(?:\s|$)/g) ?? [caption]).map((line) => escapeHtml(line.trim()));
+  const { height, margin } = plotly.layout as { height: number; margin: { b: number } };
+  const more = 16 * lines.length + 12;
+  const annotation = {
+    name: captionName,
+    text: lines.join("<br>"),
+    showarrow: false,
+    align: "left",
+    ...{ xref: "paper", x: 0, xanchor: "left", yref: "paper", y: 0, yanchor: "top", yshift: -margin.b },
+  };
+  const layout = {
+    ...plotly.layout,
+    height: height + more,
+    margin: { ...margin, b: margin.b + more },
+    annotations: [annotation],
+  };
+  return { data: plotly.data, layout };
 }
 
 /** For notebooks that show HTML: the static picture at once, the interactive one in its place when Plotly can be loaded. */

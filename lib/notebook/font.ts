@@ -24,8 +24,8 @@ async function configure(): Promise<void> {
   await import("dejavu-fonts-ttf/package.json", { with: { type: "json" } });
   const folder = join(dirname(fileURLToPath(import.meta.resolve("dejavu-fonts-ttf/package.json"))), "ttf");
   if (!await exists(folder)) return;
-  const settings = join(tmpdir(), "pokedex-fontconfig.conf");
-  await writeAtomic(
+  const settings = join(tmpdir(), `pokedex-fontconfig-${Deno.uid() ?? "user"}.conf`);
+  const written = await writeAtomic(
     settings,
     `<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
@@ -35,6 +35,7 @@ async function configure(): Promise<void> {
   <cachedir prefix="xdg">fontconfig</cachedir>
 </fontconfig>
 `,
-  );
+  ).then(() => true, () => false);
+  if (!written) return; // the system's own fonts then serve
   Deno.env.set("FONTCONFIG_FILE", settings);
 }

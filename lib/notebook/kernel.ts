@@ -10,7 +10,7 @@ export interface KernelOptions {
   readonly cwd: string;
   /** Added to the environment. */
   readonly env?: Readonly<Record<string, string>> | undefined;
-  /** Milliseconds until the kernel must answer; by default 60,000 (a first start may download packages). */
+  /** Milliseconds until the kernel must answer; by default 10 minutes (a first start downloads packages). */
   readonly startTimeout?: number | undefined;
 }
 
@@ -62,7 +62,7 @@ export class Kernel implements AsyncDisposable {
   }
 
   /** Starts a kernel and waits until none of its messages can be lost. Throws WorkError when it does not start. */
-  static async start({ cwd, env = {}, startTimeout = 60_000 }: KernelOptions): Promise<Kernel> {
+  static async start({ cwd, env = {}, startTimeout = 600_000 }: KernelOptions): Promise<Kernel> {
     const key = crypto.randomUUID();
     const ports = freePorts(5);
     const connectionFile = await Deno.makeTempFile({ prefix: "pokedex-kernel-", suffix: ".json" });
@@ -100,7 +100,7 @@ export class Kernel implements AsyncDisposable {
         remember(kernel);
         try {
           await kernel.#awaitFirstStatus(deadline);
-          await kernel.#dieWithParent();
+          await kernel.#prepare();
         } catch (error) {
           await kernel.close();
           throw error;
@@ -208,13 +208,25 @@ export class Kernel implements AsyncDisposable {
     this.#statusSeen = undefined;
   }
 
-  /** Should this process be killed outright, the kernel sees another parent and ends. */
-  async #dieWithParent(): Promise<void> {
-    const watch = `{
+  /**
+   * Prepares the kernel: should this process be killed outright, the kernel sees another parent and ends; and a promise that
+   * nobody awaits and that fails is an error, where the kernel alone would say nothing.
+   */
+  async #prepare(): Promise<void> {
+    const code = `{
   const parent = Deno.ppid;
   Deno.unrefTimer(setInterval(() => Deno.ppid !== parent && Deno.exit(1), 1000));
+  addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    const error = event.reason;
+    void Deno.jupyter.broadcast("error", {
+      ename: String(error?.name ?? "Error"),
+      evalue: "in a promise that nobody awaited: " + String(error?.message ?? error),
+      traceback: String(error?.stack ?? "").split("\\n"),
+    });
+  });
 }`;
-    const reply = await this.#request(crypto.randomUUID(), watch, true);
+    const reply = await this.#request(crypto.randomUUID(), code, true);
     if (reply.content["status"] !== "ok") throw new WorkError(`the kernel cannot execute: ${reply.content["evalue"]}`);
   }
 

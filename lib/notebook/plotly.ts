@@ -10,13 +10,16 @@ export interface PlotlyFigure {
   readonly layout: Record<string, unknown>;
 }
 
+/** The name of the annotation that holds a plot's caption in a notebook. */
+export const captionName = "caption";
+
 /** Makes the interactive form. Colours of text and grid are left to the page, so that it can be light or dark. */
 export function toPlotly(chart: Chart): PlotlyFigure {
   const data = traces(chart);
   const many = data.filter((trace) => trace["showlegend"] !== false).length > 1 && chart.kind !== "box";
   const layout: Record<string, unknown> = {
     title: { text: plotlyText(chart.title), x: 0, xref: "paper", xanchor: "left", font: { size: 16 } },
-    height: chartHeight(chart) + 130,
+    height: plotHeight(chart),
     margin: { l: 64, r: 20, t: 56, b: 64 },
     font: { family: "system-ui, 'Segoe UI', Helvetica, Arial, sans-serif", size: 13 },
     paper_bgcolor: "rgba(0,0,0,0)",
@@ -24,7 +27,7 @@ export function toPlotly(chart: Chart): PlotlyFigure {
     hoverlabel: { align: "left" },
     showlegend: many,
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
-    meta: { title: chart.title, caption: chart.caption },
+    meta: { title: chart.title, caption: chart.caption, height: plotHeight(chart) },
   };
   if (chart.kind === "parallel") return { data, layout };
   layout["xaxis"] = axis(chart.x);
@@ -45,6 +48,11 @@ export function toPlotly(chart: Chart): PlotlyFigure {
     layout["yaxis"] = { ...categoryAxis(chart.y, chart.rows), autorange: "reversed" };
   }
   return { data, layout };
+}
+
+/** Height with axes and title, CSS pixels. */
+function plotHeight(chart: Chart): number {
+  return chartHeight(chart) + 130;
 }
 
 /** Height of the plot area in CSS pixels that fits the content. */

@@ -141,7 +141,7 @@ function headerHtml(title: string, input: ReportInput, figures: readonly KeyFigu
   const failed = failure
     ? `<p class="failure" role="alert"><strong>${
       failure.cell ? `<a href="#cell-${failure.cell}">Cell ${failure.cell}</a> failed.` : "The notebook did not start."
-    }</strong> ${escapeHtml(failure.cause)} The cells below it did not run.</p>`
+    }</strong> ${escapeHtml(failure.cause.replace(/[.;:]$/, ""))}. The cells below it did not run.</p>`
     : "";
   return `<header>
 <p class="eyebrow">Pokédex · ${escapeHtml(input.name)}</p>

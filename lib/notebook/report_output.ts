@@ -7,6 +7,7 @@ import { escapeHtml, mime } from "./display.ts";
 import { figureDetail, figureValue, type KeyFigure } from "./key_figure.ts";
 import { type Output, outputText } from "./notebook_file.ts";
 import { plainText } from "./report_code.ts";
+import { captionName } from "./plotly.ts";
 import { MarkdownRenderer, renderMath } from "./report_markdown.ts";
 import { tableHtml } from "./table.ts";
 
@@ -23,6 +24,9 @@ const textLimit = 20_000;
 
 /** A plot whose data are longer than this stays a static picture, characters. */
 const plotLimit = 3_000_000;
+
+/** HTML beyond is shown as its text, characters. */
+const htmlLimit = 2_000_000;
 
 const text = z.string().max(10_000);
 const chartData = z.object({ title: text, caption: text });
@@ -99,7 +103,7 @@ async function bundleHtml(data: Record<string, unknown>, quality: PictureQuality
   if ("text/markdown" in data) {
     return `<div class="markdown">${new MarkdownRenderer().render(outputText(data["text/markdown"]))}</div>`;
   }
-  if ("text/html" in data) {
+  if ("text/html" in data && outputText(data["text/html"]).length <= htmlLimit) {
     return `<div class="html scroll">${cleanHtml(outputText(data["text/html"]))}</div>`;
   }
   if (picture) {
@@ -123,13 +127,20 @@ export function keyFigureHtml(figure: KeyFigure): string {
     (detail ? `<span class="detail">${escapeHtml(detail)}</span>` : "") + `</div>`;
 }
 
-function plot(data: Record<string, unknown>): { json: string; height: number } | undefined {
+/** A plot's data and layout as JSON that can stand in a page. */
+function plot(data: Record<string, unknown>): string | undefined {
   const parsed = plotlyData.safeParse(data[mime.plotly]);
   if (!parsed.success) return undefined;
-  const { title: _, ...layout } = parsed.data.layout; // the title stands above the plot as text
+  const { title: _, annotations, meta, ...rest } = parsed.data.layout;
+  const ours = z.object({ height: z.number().min(100).max(3000) }).safeParse(meta);
+  const layout = {
+    ...rest,
+    // title and caption stand around the plot as text
+    ...(Array.isArray(annotations) ? { annotations: annotations.filter((one) => one?.name !== captionName) } : {}),
+    ...(ours.success ? { height: ours.data.height } : {}),
+  };
   const json = JSON.stringify({ data: parsed.data.data, layout }).replaceAll("<", "\\u003c");
-  const height = Number(layout["height"]);
-  return json.length > plotLimit ? undefined : { json, height: height >= 100 && height <= 3000 ? height : 400 };
+  return json.length > plotLimit ? undefined : json;
 }
 
 /** A chart: title and caption as text, the static picture inside, which the report's script replaces by the interactive one. */
@@ -143,8 +154,8 @@ async function chartHtml(data: Record<string, unknown>, quality: PictureQuality)
   if (!picture && !interactive) return undefined;
   const still = picture ? `<img src="${picture}" alt="${escapeHtml(title)}">` : "";
   return `<figure class="chart${vector ? "" : " titled"}"><div class="title">${escapeHtml(title)}</div>` +
-    `<div class="plot"${interactive ? ` data-height="${interactive.height}"` : ""}>${still}` +
-    (interactive ? `<script type="application/json">${interactive.json}</script>` : "") +
+    `<div class="plot${interactive ? " interactive" : ""}">${still}` +
+    (interactive ? `<script type="application/json">${interactive}</script>` : "") +
     `</div>${captionHtml(caption)}</figure>`;
 }
 

@@ -1,14 +1,14 @@
 /** Runs the notebooks in order and writes reports, executed copies, the index and results.json. */
 
 import { basename, join } from "node:path";
-import { InputError, removeTemporary, writeAtomic } from "../runtime/mod.ts";
+import { InputError, lockFolder, removeTemporary, writeAtomic } from "../runtime/mod.ts";
 import { type CellEvent, type CellFailure, executeNotebookFile } from "./execute.ts";
 import { readNotebook } from "./notebook_file.ts";
 import { gatherProvenance } from "./provenance.ts";
 import { collectFigures, notebookTitle, renderReport } from "./report.ts";
 import { renderIndex } from "./report_index.ts";
 import { makeResult, mergeResults, type NotebookResult, readResults, type Results, writeResults } from "./results.ts";
-import { readProfile } from "./settings.ts";
+import { type Profile, readProfile } from "./settings.ts";
 
 export interface ReproduceOptions {
   /** Folder of the notebooks, `NN_name.ipynb`. */
@@ -35,16 +35,31 @@ export interface Reproduction {
 
 /**
  * Runs notebooks. One that fails still gets its report, up to the failing cell, and the others run. Throws InputError for an
- * unknown profile or notebook, a notebook or an older results.json that cannot be read: before anything has run.
+ * unknown profile or notebook, a notebook or an older results.json that cannot be read: before anything has run;
+ * WorkError when another process writes into the folder.
  */
 export async function reproduce(options: ReproduceOptions): Promise<Reproduction> {
   const profile = await readProfile(options.profile);
   const seed = options.seed ?? profile.seed;
   const paths = await selectNotebooks(options.notebooks, options.only);
   for (const path of paths) await readNotebook(path);
-  let notebooks = await readResults(options.out);
-  await Deno.mkdir(options.out, { recursive: true });
+  await readResults(options.out);
+  const lock = await lockFolder(options.out);
+  try {
+    return await runAll(paths, options, profile, seed);
+  } finally {
+    lock.release();
+  }
+}
+
+async function runAll(
+  paths: readonly string[],
+  options: ReproduceOptions,
+  profile: Profile,
+  seed: number,
+): Promise<Reproduction> {
   await removeTemporary(options.out);
+  let notebooks = await readResults(options.out);
   const provenance = await gatherProvenance(profile.name, seed);
   const failures: string[] = [];
   let results = mergeResults(notebooks, {}, provenance);

@@ -91,7 +91,7 @@
       draw(entry.target);
     }
   }, { rootMargin: "600px" });
-  for (const plot of document.querySelectorAll(".plot[data-height]")) watcher.observe(plot);
+  for (const plot of document.querySelectorAll(".plot.interactive")) watcher.observe(plot);
 
   showTheme();
 
