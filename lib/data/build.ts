@@ -167,7 +167,7 @@ export async function buildDataset({
     const before = await readTextOrNothing(paths.manifest);
     // A manifest stands only beside the files that it lists: it goes before they change and comes when they are right.
     if (before !== undefined && before !== manifest) await Deno.remove(paths.manifest);
-    await layOut(placements, paths, await oldRows(before, manifest, paths.manifest, placements), onProgress);
+    await layOut(placements, paths, oldRows(before, manifest, paths.manifest, placements), onProgress);
 
     await writeIfChanged(paths.dataYaml, dataYaml(names));
     await writeIfChanged(join(paths.metadata, "skipped.jsonl"), jsonLines(skipped));
@@ -350,12 +350,12 @@ function jsonLines(values: readonly unknown[]): string {
 }
 
 /** The rows of the manifest that stood there; none when it cannot be read. */
-async function oldRows(
+function oldRows(
   before: string | undefined,
   now: string,
   path: string,
   placements: readonly Placement[],
-): Promise<readonly ManifestRow[]> {
+): readonly ManifestRow[] {
   if (before === undefined) return [];
   if (before === now) return placements.map(({ row }) => row);
   try {

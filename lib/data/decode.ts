@@ -35,7 +35,7 @@ export interface DecodedFile {
  * Decodes a file by its content. The result is upright (EXIF orientation applied), sRGB with alpha, 8 bits a channel
  * (CMYK, 16-bit, grey and palette pictures are converted), fitted within 416 x 416 without enlarging; SVG is rasterised
  * to fill it. Of an animation, up to `frames` frames that look most unlike each other are taken, the first included.
- * Throws InputError with the cause for whatever cannot be used: not a picture, damaged, too large or small, blank.
+ * Throws InputError with the cause for whatever cannot be used: not a picture, damaged, too large or small.
  */
 export async function decodeFile(bytes: Uint8Array, frames = 1): Promise<DecodedFile> {
   if (bytes.length === 0) throw new InputError("expected a picture, found an empty file");
@@ -75,13 +75,10 @@ export async function decodeFile(bytes: Uint8Array, frames = 1): Promise<Decoded
     height: frameHeight,
   });
   const chosen = animated ? chooseFrames(Array.from({ length: seen }, (_, frame) => cut(frame)), frames) : [0];
-  const pictures = chosen.flatMap((frame): DecodedPicture[] => {
+  const pictures = chosen.map((frame): DecodedPicture => {
     const pixels = cut(frame);
-    if (isBlank(pixels)) return [];
-    return [{ ...pixels, transparent: isTransparent(pixels.data), ...pages > 1 ? { frame } : {} }];
+    return { ...pixels, transparent: isTransparent(pixels.data), ...pages > 1 ? { frame } : {} };
   });
-  if (pictures.length === 0) throw new InputError("expected something to see, found a blank picture");
-
   const plain = small && pages === 1 && (about.orientation ?? 1) === 1 && about.depth === "uchar" &&
     (about.space === "srgb" || about.space === "b-w") && !about.hasProfile;
   const extension = ({ webp: "webp", png: "png", jpeg: "jpg" } as const)[about.format as "webp"];
@@ -141,16 +138,6 @@ function spreadGrey(data: Uint8Array, pixels: number, channels: number): Uint8Ar
 function isTransparent(data: Uint8Array): boolean {
   for (let i = 3; i < data.length; i += 4) if (data[i]! < 255) return true;
   return false;
-}
-
-/** Whether every pixel is the same or none is visible. */
-function isBlank({ data }: Pixels): boolean {
-  let visible = false, varied = false;
-  for (let i = 0; i < data.length && !(visible && varied); i += 4) {
-    if (data[i + 3]! > 0) visible = true;
-    for (let k = 0; k < 4 && !varied; k++) if (data[i + k] !== data[k]) varied = true;
-  }
-  return !(visible && varied);
 }
 
 /** Mean difference of a channel (of 255, over the pixels that either frame shows) below which two frames count as one. */
