@@ -7,12 +7,9 @@ import { readNotebook } from "../lib/notebook/mod.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
-/**
- * `lib/` from the ground up: a folder imports only from those before it. `runtime` stands first, as the species' look-ups
- * throw its InputError and it knows no species.
- */
+/** `lib/` from the ground up: a folder imports only from those before it. */
 const floors = [
-  ..."runtime species onnx autodiff data models train evaluate track hub vlm hybrid deploy serve notebook".split(" "),
+  ..."species runtime onnx autodiff data models train evaluate track hub vlm hybrid deploy serve notebook".split(" "),
 ];
 
 /** One import or worker file. */

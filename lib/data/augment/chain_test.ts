@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { InputError, Random } from "../../runtime/mod.ts";
 import { brightness } from "./photometric.ts";
 import { flip } from "./geometric.ts";
-import { augmentPictures, letterbox } from "./letterbox.ts";
+import { letterbox } from "./letterbox.ts";
 import { mixup, mosaic } from "./mixing.ts";
 import { pictureFrom } from "./picture.ts";
 import { fullAugmentation, lightAugmentation } from "./presets.ts";
@@ -208,16 +208,4 @@ Deno.test("letterbox() puts a picture in the middle of its square and its conten
   assert.deepEqual(sample.frameBoxes(), [{ classId: 5, weight: 1, left: 20, top: 30, right: 60, bottom: 50 }]);
   const whole = letterbox(pictureFrom(pixels, 40, 20, 3), 80, 5).frameBoxes();
   assert.deepEqual(whole, [{ classId: 5, weight: 1, left: 0, top: 0, right: 80, bottom: 80 }]);
-});
-
-Deno.test("augmentPictures() leaves the given pictures as they were", async () => {
-  const pictures = batch(3).map((sample) => sample.render());
-  const before = pictures.map(({ data }) => data.slice());
-  const augmented = await augmentPictures(pictures, fullAugmentation(), { seed: 2, size: 48 });
-  assert.deepEqual(pictures.map(({ data }) => data), before);
-  assert.deepEqual(
-    augmented.map(({ picture: { width, height, opaque } }) => [width, height, opaque]),
-    Array(3).fill([48, 48, true]),
-  );
-  assert.deepEqual(augmented.map(({ targets }) => targets[0]!.classId), [0, 1, 2]);
 });
