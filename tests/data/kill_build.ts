@@ -1,8 +1,6 @@
-/**
- * Kills a build with SIGKILL at random moments, goes on each time, and compares the result with an undisturbed build.
- *
- *   deno run -A tests/data/kill_build.ts --source folder:../shared/pokemon/all_pokemon --kills 10 --folder /tmp/kill
- */
+/** Kills a build with SIGKILL at random moments, goes on each time, and compares the result with an undisturbed build. */
+
+// deno run -A tests/data/kill_build.ts --source folder:../shared/pokemon/all_pokemon --kills 10 --folder DIR
 
 import { createHash } from "node:crypto";
 import { join } from "node:path";
