@@ -52,6 +52,8 @@ export function datasetPaths(dataFolder: string) {
     images: join(processed, "images"),
     metadata: join(processed, "metadata"),
     cache: join(processed, "cache"),
+    /** Finished pictures by content, see store.ts; `images` and `yolo` are links to them. */
+    store: join(processed, "store"),
     yolo,
     manifest: join(yolo, "manifest.jsonl"),
     dataYaml: join(yolo, "data.yaml"),

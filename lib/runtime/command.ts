@@ -1,7 +1,7 @@
 /** A command line: arguments, help, one-line errors and exit statuses, the same for every task. */
 
 import { parseArgs } from "node:util";
-import { describeError, InputError } from "./errors.ts";
+import { describeError, exitStatusOf, InputError } from "./errors.ts";
 
 /** One flag: `--name`, with a value unless it is boolean. */
 export interface Flag {
@@ -53,7 +53,7 @@ export async function runCommand<Flags extends Record<string, Flag>>(
   } catch (error) {
     console.error(`error: ${describeError(error, 2000)}`);
     if (Deno.env.get("POKEDEX_TRACE") && error instanceof Error) console.error(error.stack);
-    Deno.exit(error instanceof InputError ? 2 : 1);
+    Deno.exit(exitStatusOf(error));
   }
 }
 

@@ -13,6 +13,7 @@ async function call(...args: string[]) {
       run(values, operands) {
         if (operands[0] === "input") throw new InputError("a\\nb");
         if (operands[0] === "work") throw new WorkError("disk full");
+        if (operands[0] === "own") throw Object.assign(new Error("no such species"), { exitStatus: 2 });
         if (operands[0] === "bad") return Promise.resolve({ ok: false });
         return Promise.resolve({ ok: true, size: values.size, force: values.force, operands });
       },
@@ -35,6 +36,7 @@ Deno.test("wrong arguments and wrong input end with 2, failed work and ok: false
   assert.match(unknown.stderr, /^error: deno task demo: .*--sise.*see --help$/);
   assert.deepEqual(await call("input"), { code: 2, stdout: "", stderr: "error: a; b" });
   assert.deepEqual(await call("work"), { code: 1, stdout: "", stderr: "error: disk full" });
+  assert.deepEqual(await call("own"), { code: 2, stdout: "", stderr: "error: no such species" });
   assert.equal((await call("bad")).code, 1);
 });
 

@@ -6,6 +6,7 @@
  */
 export class InputError extends Error {
   override name = "InputError";
+  readonly exitStatus: number = 2;
   constructor(message: string, options?: ErrorOptions) {
     super(oneLine(message), options);
   }
@@ -14,9 +15,16 @@ export class InputError extends Error {
 /** The input was right, the work failed: full disk, dead worker, lost connection. Commands end with status 1. */
 export class WorkError extends Error {
   override name = "WorkError";
+  readonly exitStatus: number = 1;
   constructor(message: string, options?: ErrorOptions) {
     super(oneLine(message), options);
   }
+}
+
+/** How a command ends that failed with this error: what the error says of itself, else 1. */
+export function exitStatusOf(error: unknown): number {
+  const status = error instanceof Error && "exitStatus" in error ? error.exitStatus : undefined;
+  return typeof status === "number" ? status : 1;
 }
 
 /** The text of anything thrown, on one line of at most `limit` characters. */

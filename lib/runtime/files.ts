@@ -7,8 +7,6 @@ import { InputError, WorkError } from "./errors.ts";
 /** Marks files that were being written; `removeTemporary` clears what a killed process left. */
 const TEMPORARY = ".tmp~";
 
-let counter = 0;
-
 /**
  * Writes a file so that a reader sees the old content or the new, never a part: a temporary file beside it is
  * written, optionally flushed to the disk (`durable`), and renamed over it. Throws WorkError when the disk is full.
@@ -18,7 +16,8 @@ export async function writeAtomic(
   content: Uint8Array | string,
   { durable = false }: { durable?: boolean } = {},
 ): Promise<void> {
-  const temporary = `${path}.${Deno.pid}.${counter++}${TEMPORARY}`;
+  // Several workers of one process may write one path at the same time.
+  const temporary = `${path}.${crypto.randomUUID().slice(0, 13)}${TEMPORARY}`;
   const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
   try {
     const file = await Deno.open(temporary, { write: true, create: true, truncate: true });

@@ -1,7 +1,12 @@
 /** The National Dex as a table: 1,025 rows, read once from `species.tsv` beside this file. */
 
-import { InputError } from "../runtime/mod.ts";
 import table from "./species.tsv" with { type: "text" };
+
+/** A number or name that belongs to no species; what a command was given is wrong (exit status 2). */
+export class SpeciesError extends Error {
+  override name = "SpeciesError";
+  readonly exitStatus = 2;
+}
 
 /** Number of a species in the National Dex, 1 … 1025. */
 export type DexNumber = number;
@@ -63,23 +68,23 @@ export function isDexNumber(value: number): value is DexNumber {
   return Number.isInteger(value) && value >= 1 && value <= species.length;
 }
 
-/** The species with a dex number. Throws InputError outside 1 … 1025. */
+/** The species with a dex number. Throws SpeciesError outside 1 … 1025. */
 export function speciesByDex(dex: DexNumber): Species {
   const row = isDexNumber(dex) ? species[dex - 1] : undefined;
-  if (!row) throw new InputError(`dex number: expected 1 … ${species.length}, found ${dex}`);
+  if (!row) throw new SpeciesError(`dex number: expected 1 … ${species.length}, found ${dex}`);
   return row;
 }
 
-/** The species with a class id. Throws InputError outside 0 … 1024. */
+/** The species with a class id. Throws SpeciesError outside 0 … 1024. */
 export function speciesByClassId(classId: ClassId): Species {
   const row = Number.isInteger(classId) ? species[classId] : undefined;
-  if (!row) throw new InputError(`class id: expected 0 … ${species.length - 1}, found ${classId}`);
+  if (!row) throw new SpeciesError(`class id: expected 0 … ${species.length - 1}, found ${classId}`);
   return row;
 }
 
 /**
  * The species with a name, however it is written: capitals, accents, spaces and punctuation do not count
- * ("mr mime", "FLABEBE", "nidoran-f"). Throws InputError for an unknown name and proposes the nearest one.
+ * ("mr mime", "FLABEBE", "nidoran-f"). Throws SpeciesError for an unknown name and proposes the nearest one.
  */
 export function speciesByName(name: string): Species {
   const key = nameKey(name);
@@ -88,7 +93,7 @@ export function speciesByName(name: string): Species {
   const nearest = [...byName].reduce((best, entry) =>
     editDistance(entry[0], key) < editDistance(best[0], key) ? entry : best
   );
-  throw new InputError(
+  throw new SpeciesError(
     `species name: expected one of the National Dex, found "${name}"; did you mean ${nearest[1].name}?`,
   );
 }

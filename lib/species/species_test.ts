@@ -1,8 +1,15 @@
 import assert from "node:assert/strict";
 import englishNames from "pokemon/data/en.json" with { type: "json" };
 import * as speciesData from "pokemon-species-data";
-import { InputError } from "../runtime/mod.ts";
-import { species, speciesByClassId, speciesByDex, speciesByName, speciesOfGeneration, types } from "./mod.ts";
+import {
+  species,
+  speciesByClassId,
+  speciesByDex,
+  speciesByName,
+  SpeciesError,
+  speciesOfGeneration,
+  types,
+} from "./mod.ts";
 
 interface Peer {
   readonly name: string;
@@ -57,7 +64,7 @@ Deno.test("a name is found however it is written, and no two species share a key
 
 Deno.test("an unknown name or number is one line with what was expected", () => {
   assert.throws(() => speciesByName("Pikachuu"), (error: Error) => {
-    assert.ok(error instanceof InputError);
+    assert.ok(error instanceof SpeciesError);
     assert.match(error.message, /found "Pikachuu"; did you mean Pikachu\?/);
     return true;
   });

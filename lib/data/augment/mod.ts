@@ -1,0 +1,14 @@
+/** Augmentation: seeded transforms of pictures, boxes and labels, and how to put them together. */
+
+export { defocus, jpeg, motionBlur, noise, resolution } from "./camera.ts";
+export * from "./environment.ts";
+export * from "./geometric.ts";
+export * from "./letterbox.ts";
+export * from "./mixing.ts";
+export * from "./occlusion.ts";
+export * from "./photometric.ts";
+export { halve, layOver, type Picture, pictureFrom } from "./picture.ts";
+export * from "./presets.ts";
+export * from "./registry.ts";
+export { type Box, Sample, type Target } from "./sample.ts";
+export * from "./transform.ts";

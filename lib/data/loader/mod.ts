@@ -1,0 +1,6 @@
+/** Batches: decoded pictures in one file, and loaders that draw from it. */
+
+export * from "./batches.ts";
+export { openCache, type OpenCacheOptions, PictureCache } from "./cache.ts";
+export type { Batch, Normalisation } from "./render.ts";
+export * from "./sampler.ts";

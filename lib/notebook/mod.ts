@@ -1,0 +1,40 @@
+/** Figures, tables, picture grids and progress for notebook cells; running notebooks and rendering their reports. */
+
+export type {
+  Axis,
+  BarChart,
+  BoxChart,
+  Chart,
+  HeatmapChart,
+  HistogramChart,
+  LineChart,
+  ParallelChart,
+  ScatterChart,
+} from "./chart.ts";
+export { type Displayable, markdown, type MimeBundle, show } from "./display.ts";
+export { Figure } from "./figure.ts";
+export {
+  type CellEvent,
+  type CellFailure,
+  executeNotebook,
+  executeNotebookFile,
+  type ExecuteOptions,
+} from "./execute.ts";
+export { type KeyFigure, keyFigure, type KeyFigureOptions } from "./key_figure.ts";
+export { type Picture, pictures, type PicturesOptions, type RawPicture } from "./pictures.ts";
+export { clock, type Progress, progress, type ProgressOptions } from "./progress.ts";
+export {
+  parseSeed,
+  parseSource,
+  type Profile,
+  profileSchema,
+  readProfile,
+  type Settings,
+  settings,
+} from "./settings.ts";
+export { table, type TableColumn, type TableOptions, type TableValue } from "./table.ts";
+export { type Notebook, readNotebook } from "./notebook_file.ts";
+export { reproduce, type ReproduceOptions, type Reproduction } from "./reproduce.ts";
+export { checkCells, problemText, uncleanCells } from "./check_cells.ts";
+export { installKernel, jupyterDataFolder, removeKernel } from "./kernelspec.ts";
+export { selectNotebooks } from "./reproduce.ts";
