@@ -3,13 +3,13 @@
 import {
   add,
   cast,
+  gather,
   type Graph,
   isStatic,
   mul,
   type Node,
   reshape,
   shape as shapeOf,
-  slice,
   type Value,
 } from "../onnx/mod.ts";
 
@@ -138,7 +138,7 @@ export class Recomputation {
   #zeroAfterGradient(): Value {
     if (this.#zero) return this.#zero;
     const source = this.#arrived && varies(this.#arrived, this.#varying) ? this.#arrived : this.#loss;
-    const first = slice(reshape(source, [-1]), [0], [1]);
+    const first = gather(reshape(source, [-1]), this.#graph.ints([0])); // one element, whatever the sizes
     return this.#zero = mul(cast(first, "int64"), 0);
   }
 }

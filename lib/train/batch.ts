@@ -1,6 +1,6 @@
 /** Batches of tensors by input name: checked before a step, split into micro-batches. */
 
-import { elementCount, type Tensor } from "../onnx/mod.ts";
+import { elementCount, isFloat, type Tensor } from "../onnx/mod.ts";
 import { TrainError } from "./errors.ts";
 import { checkIntegers } from "./losses/accepted.ts";
 import type { FedInput } from "./step_plan.ts";
@@ -79,6 +79,16 @@ export function splitBatch(batch: Batch, count: number): Batch[] {
     });
   }
   return parts;
+}
+
+/** The first element of a batch that is NaN or infinite, in words; undefined when there is none. */
+export function nonFiniteElement(batch: Batch): string | undefined {
+  for (const [name, { dtype, data }] of Object.entries(batch)) {
+    if (!isFloat(dtype) || dtype === "bfloat16") continue;
+    const place = (data as Float32Array).findIndex((element) => !Number.isFinite(element));
+    if (place >= 0) return `input "${name}" holds ${data[place]} at place ${place}`;
+  }
+  return undefined;
 }
 
 function misfit(name: string, dtype: string, shape: readonly (number | string)[], fed: Tensor): TrainError {

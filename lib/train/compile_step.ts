@@ -2,11 +2,11 @@
 
 import { Graph, type Tensor } from "../onnx/mod.ts";
 import type { Device } from "../runtime/mod.ts";
-import { type Batch, checkBatch, splitBatch } from "./batch.ts";
+import { type Batch, checkBatch, nonFiniteElement, splitBatch } from "./batch.ts";
 import { TrainError } from "./errors.ts";
 import type { Optimizer } from "./optimizer.ts";
 import type { NamePattern } from "./patterns.ts";
-import { StepEngine, type StepHost, type WeightSource } from "./step_engine.ts";
+import { StepEngine, type StepHost, type StepOutcome, type WeightSource } from "./step_engine.ts";
 import { type LossContext, type LossResult, planStep, type Slot, type StepPlan } from "./step_plan.ts";
 import { RemoteStep } from "./step_worker.ts";
 import { trainable, TrainableModel } from "./trainable.ts";
@@ -48,6 +48,8 @@ export interface StepResult {
   readonly gradientNorm: number;
   /** False: the loss or a gradient was NaN or infinite, and the step changed nothing. */
   readonly finite: boolean;
+  /** Why the step was not finite, in one line; undefined when it was. */
+  readonly problem?: string;
   /** The rate that was applied (unless the step was not finite). */
   readonly learningRate: number;
   /** How many steps were run before, those that were not finite included. */
@@ -141,7 +143,8 @@ export class Step implements AsyncDisposable {
           found.data.length === 1 ? Number(found.data[0]) : found,
         ]),
       );
-      return { ...outcome, learningRate, step: this.#step++, metrics };
+      const problem = outcome.finite ? {} : { problem: problemOf(batches, outcome, this.#step) };
+      return { ...outcome, ...problem, learningRate, step: this.#step++, metrics };
     });
   }
 
@@ -226,4 +229,14 @@ export class Step implements AsyncDisposable {
     this.#last = result;
     return result;
   }
+}
+
+function problemOf(batches: readonly Batch[], { loss, gradientNorm }: StepOutcome, step: number): string {
+  const found = Number.isFinite(loss)
+    ? `gradients of length ${gradientNorm} at a loss of ${loss}`
+    : `a loss of ${loss} and gradients of length ${gradientNorm}`;
+  const cause = batches.map(nonFiniteElement).find((element) => element !== undefined);
+  return `step ${step}: expected a finite loss and gradients, found ${found}${
+    cause ? `; ${cause}` : ""
+  }; nothing was changed`;
 }

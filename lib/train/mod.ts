@@ -5,6 +5,7 @@
 
 export { type Batch } from "./batch.ts";
 export { compileStep, Step, type StepOptions, type StepResult, type StepState } from "./compile_step.ts";
+export { type Checkpoint, checkpointName, latestCheckpoint, readCheckpoint, saveCheckpoint } from "./checkpoint.ts";
 export { TrainError } from "./errors.ts";
 export * from "./initializers.ts";
 export * from "./losses/mod.ts";

@@ -13,7 +13,7 @@ export function constantRate(rate: number): Schedule {
 /** A straight line from one rate at step 0 to another at step `steps`. */
 export function linearRate({ from, to, steps }: { from: number; to: number; steps: number }): Schedule {
   expectSteps("linearRate", steps);
-  return (step) => from + (to - from) * part(step, steps);
+  return (step) => from * (1 - part(step, steps)) + to * part(step, steps);
 }
 
 /** Half a cosine from the peak at step 0 to the floor (default 0) at step `steps` (Loshchilov and Hutter 2017, SGDR, eq. 5). */

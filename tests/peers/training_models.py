@@ -151,7 +151,7 @@ class VisionTransformer(nn.Module):
 
     example = (8, 3, 16, 16)
 
-    def __init__(self, classes=5, width=24, heads=3, depth=2):
+    def __init__(self, classes=5, width=16, heads=2, depth=2):
         super().__init__()
         self.patches = nn.Conv2d(3, width, 4, 4)
         self.token = nn.Parameter(torch.randn(1, 1, width) * 0.02)
@@ -174,7 +174,7 @@ class TextTransformer(nn.Module):
     example = (8, 12)
     words = 50
 
-    def __init__(self, classes=5, width=24, heads=3, depth=2):
+    def __init__(self, classes=5, width=16, heads=2, depth=2):
         super().__init__()
         self.embedding = nn.Embedding(self.words, width)
         self.position = nn.Parameter(torch.randn(1, 12, width) * 0.02)
