@@ -26,3 +26,4 @@ export { type LossContext, type LossResult } from "./step_plan.ts";
 export { type NormalizationMode, trainable, TrainableModel, type TrainableOptions } from "./trainable.ts";
 export * from "./transforms.ts";
 export { findWeights } from "./weights.ts";
+export { Random } from "../runtime/mod.ts";
