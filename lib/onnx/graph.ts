@@ -2,7 +2,7 @@
 
 import { type DType, elementCount, isFloat, type Tensor, tensor, type TensorData } from "../runtime/mod.ts";
 import { type Attribute, type PlainAttribute, toAttribute } from "./attributes.ts";
-import type { Dim, Shape } from "./dims.ts";
+import type { Shape } from "./dims.ts";
 import { OnnxError } from "./errors.ts";
 import { inferTypes } from "./infer.ts";
 import { Node } from "./node.ts";
@@ -372,10 +372,16 @@ export class Graph {
 /** The type of an initialiser, with its elements when it is small and numeric. */
 export function tensorType(content: Tensor): ValueType {
   const { dtype, shape, data } = content;
-  if (shape.length > 1 || data.length > LONGEST_KNOWN || dtype === "string" || dtype === "bfloat16") {
+  if (shape.length > 2 || data.length > LONGEST_KNOWN || dtype === "string" || dtype === "bfloat16") {
     return { dtype, shape };
   }
-  return { dtype, shape, elements: Array.from(data as ArrayLike<number | bigint>, Number) as Dim[] };
+  return { dtype, shape, elements: Array.from(data as ArrayLike<number | bigint>, countable) };
+}
+
+/** An element as a number; integers beyond 2^53, which exporters write for "to the end", as the largest exact one. */
+function countable(element: number | bigint): number {
+  const limit = Number.MAX_SAFE_INTEGER;
+  return typeof element === "bigint" ? Math.max(-limit, Math.min(limit, Number(element))) : element;
 }
 
 function constantTensor(source: ConstantSource, wanted?: DType, shape?: readonly number[]): Tensor {

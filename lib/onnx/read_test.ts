@@ -255,6 +255,27 @@ Deno.test("models of older opsets are lifted: softmax over the rest, axes and bo
   );
 });
 
+Deno.test("the end of a slice at the largest int64, as exporters write it, is the end", async () => {
+  const graph = new Graph("slice");
+  const x = graph.input("x", "float32", [5, 4]);
+  const end = graph.constant(tensor("int64", [1], [2n ** 63n - 1n]), { name: "end" });
+  graph.output(graph.node("Slice", [x, graph.ints([2]), end, graph.ints([0])], {}, { name: "y" })[0]!);
+  assert.deepEqual(graph.value("y").shape, [3, 4]);
+  const model = fromBinary(ModelProtoSchema, toModel(graph));
+  model.opsetImport[0]!.version = 9n;
+  model.graph!.node = [create(NodeProtoSchema, {
+    opType: "Slice",
+    input: ["x"],
+    output: ["y"],
+    attribute: [{ name: "starts", type: 7, ints: [2n] }, { name: "ends", type: 7, ints: [2n ** 63n - 1n] }],
+  })];
+  const old = fromModel(toBinary(ModelProtoSchema, model));
+  assert.deepEqual(old.value("y").shape, [3, 4]);
+  await using session = await openSession(toModel(old), { threads: 1 });
+  const { y } = await session.run({ x: tensor("float32", [5, 4], Array.from({ length: 20 }, (_, i) => i)) });
+  assert.deepEqual(toNumbers(y!), Array.from({ length: 12 }, (_, i) => i + 8));
+});
+
 Deno.test("a file is written whole into a new folder", async () => {
   const folder = await Deno.makeTempDir();
   try {
