@@ -7,4 +7,6 @@ export * from "./files.ts";
 export * from "./progress.ts";
 export * from "./random.ts";
 export * from "./retry.ts";
+export * from "./session.ts";
+export * from "./tensor.ts";
 export * from "./workers.ts";
