@@ -9,20 +9,22 @@ import { times } from "../simplify.ts";
  * Y = A · B: dA = G · Bᵀ, dB = Aᵀ · G, summed over the batch dimensions along which an operand was broadcast.
  *
  * ONNX Runtime folds a Transpose of the last two axes into the product that reads it (FusedMatMul), and Gemm takes
- * transposed operands as they are, so that no transposed copy is written. A weight of two dimensions that is multiplied by
- * batched activations gets its gradient from one product over all rows, [rows, k]ᵀ · [rows, n], instead of a batch of
- * products and a sum.
+ * transposed operands as they are, so that no transposed copy is written. Batched activations times a weight of two
+ * dimensions are one product over all rows: dA = [rows, n] · Bᵀ, dB = [rows, k]ᵀ · [rows, n].
  */
 defineRule("MatMul", (ctx) => {
   const a = ctx.shape(0), b = ctx.shape(1);
   if (a.length === 1 || b.length === 1) return vectorProduct(ctx);
-  const weight = () =>
-    b.length === 2 && a.length > 2
-      ? gemm(rows(ctx.input(0)), rows(ctx.gradient), undefined, { transA: true })
-      : productTo(ctx.input(0), ctx.gradient, true, false, b);
+  if (b.length === 2 && a.length > 2) {
+    const g = rows(ctx.gradient);
+    return [
+      ctx.needs[0] ? reshapeTo(gemm(g, ctx.input(1), undefined, { transB: true }), ctx.node.input(0)) : undefined,
+      ctx.needs[1] ? gemm(rows(ctx.input(0)), g, undefined, { transA: true }) : undefined,
+    ];
+  }
   return [
     ctx.needs[0] ? productTo(ctx.gradient, ctx.input(1), false, true, a) : undefined,
-    ctx.needs[1] ? weight() : undefined,
+    ctx.needs[1] ? productTo(ctx.input(0), ctx.gradient, true, false, b) : undefined,
   ];
 });
 
