@@ -43,6 +43,7 @@ export {
   renameValues,
   summarize,
 } from "./subgraph.ts";
+export { fromTensorBytes } from "./tensor_proto.ts";
 export { Value, type ValueKind } from "./value.ts";
 export { irVersionOf, type ModelOptions, toFile, toModel } from "./write.ts";
 export {

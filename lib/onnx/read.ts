@@ -22,7 +22,7 @@ import {
   type ValueInfoProto,
 } from "./proto/onnx_pb.ts";
 import type { ValueType } from "./registry.ts";
-import { scanModel } from "./scan.ts";
+import { scanMessage } from "./scan.ts";
 import { type ExternalReader, fromTensorProto, noExternalData } from "./tensor_proto.ts";
 import { Value } from "./value.ts";
 import { PARAMETER_MARK } from "./write.ts";
@@ -51,7 +51,7 @@ export async function fromFile(path: string): Promise<Graph> {
 
 /** Decodes the message of an ONNX file. */
 export function decodeModel(bytes: Uint8Array, name: string): ModelProto {
-  scanModel(bytes, name);
+  scanMessage(ModelProtoSchema, bytes, name);
   let model: ModelProto;
   try {
     model = fromBinary(ModelProtoSchema, bytes);

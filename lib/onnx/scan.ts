@@ -5,7 +5,6 @@
 
 import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { OnnxError } from "./errors.ts";
-import { ModelProtoSchema } from "./proto/onnx_pb.ts";
 
 /** What a model may hold at most. The largest published models stay below a tenth of each. */
 export const LIMITS = {
@@ -18,8 +17,8 @@ export const LIMITS = {
 } as const;
 
 /** Throws OnnxError when the bytes are no protobuf message, are truncated, or pass a limit. */
-export function scanModel(bytes: Uint8Array, name: string): void {
-  new Scanner(bytes, name).message(ModelProtoSchema, 0, bytes.length, 0);
+export function scanMessage(type: DescMessage, bytes: Uint8Array, name: string): void {
+  new Scanner(bytes, name).message(type, 0, bytes.length, 0);
 }
 
 /** Scalars of which each may take a single byte in the file and much more in memory. */
