@@ -1,7 +1,7 @@
 /** Gradients of matrix products. */
 
-import { gemm, matMul, reshape, type Shape, transpose, type Value } from "../../onnx/mod.ts";
-import { composeShape, reshapeTo, sumTo } from "../broadcast.ts";
+import { type Dim, gemm, matMul, reshape, type Shape, transpose, type Value } from "../../onnx/mod.ts";
+import { beforeReshape, composeShape, reshapeTo, sumTo } from "../broadcast.ts";
 import { defineRule, type RuleContext } from "../rule.ts";
 import { times } from "../simplify.ts";
 
@@ -16,10 +16,11 @@ defineRule("MatMul", (ctx) => {
   const a = ctx.shape(0), b = ctx.shape(1);
   if (a.length === 1 || b.length === 1) return vectorProduct(ctx);
   if (b.length === 2 && a.length > 2) {
-    const g = rows(ctx.gradient);
+    const width = b[1]!;
+    const g = rows(typeof width === "number" ? beforeReshape(ctx.gradient) : ctx.gradient, width);
     return [
       ctx.needs[0] ? reshapeTo(gemm(g, ctx.input(1), undefined, { transB: true }), ctx.node.input(0)) : undefined,
-      ctx.needs[1] ? gemm(rows(ctx.input(0)), g, undefined, { transA: true }) : undefined,
+      ctx.needs[1] ? gemm(rows(ctx.input(0), a.at(-1)!), g, undefined, { transA: true }) : undefined,
     ];
   }
   return [
@@ -67,9 +68,9 @@ function turned(x: Value): Value {
   return transpose(x, order);
 }
 
-/** All axes but the last joined: [rows, k]. */
-function rows(x: Value): Value {
-  const width = x.shape.at(-1)!;
+/** Rows of a width, all other axes joined: [rows, width]. */
+function rows(x: Value, width: Dim): Value {
+  if (x.rank === 2 && x.shape[1] === width) return x;
   return reshape(x, typeof width === "number" ? [-1, width] : composeShape(x, [-1, { axis: x.rank - 1 }]));
 }
 
