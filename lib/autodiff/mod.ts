@@ -9,4 +9,5 @@ export { countOf, expandTo, filledLike, reshapeTo, shapeValue, sumTo, zerosLike 
 export { AutodiffError } from "./errors.ts";
 export { gradients, type GradientsOptions } from "./gradients.ts";
 export { defineRule, type Device, operatorsWithRule, type Rule, type RuleContext } from "./rule.ts";
+export { poolFirst } from "./rewrites/pool_first.ts";
 export { stopGradient } from "./stop_gradient.ts";
