@@ -1,7 +1,6 @@
 /** For tests only: gradients of small graphs on ONNX Runtime, and their check against central finite differences. */
 
 import assert from "node:assert/strict";
-import * as ort from "onnxruntime-node";
 import {
   type DType,
   elementCount,
@@ -15,8 +14,8 @@ import {
   toNumbers,
   type Value,
 } from "../onnx/mod.ts";
-import type { Random } from "../runtime/mod.ts";
-import { type Device, gradients } from "./mod.ts";
+import { type Device, openSession, type Random, type Session } from "../runtime/mod.ts";
+import { gradients } from "./mod.ts";
 
 /** An input of a graph under test. */
 export interface CheckedInput {
@@ -124,35 +123,30 @@ export async function compileCase(
     graph.output(result, `gradient/${wrt[i]}`);
   });
   outputs.forEach((output, i) => graph.output(output, `output/${i}`));
-  const session = await open(graph);
-  const used = new Set(session.inputNames);
+  const session = await open(graph, 1);
   return {
     graph,
     inputs: tensors,
     wrt,
     async run(given = tensors) {
-      const feeds: Record<string, ort.Tensor> = {};
-      for (const [name, value] of Object.entries({ ...tensors, ...given })) {
-        if (used.has(name)) feeds[name] = toOrt(value);
-      }
-      const fetched = await session.run(feeds);
+      const fetched = await session.run({ ...tensors, ...given });
       const found: number[][] = [];
       let total = 0;
       outputs.forEach((_, i) => {
-        const { data, dims } = fetched[`output/${i}`]!;
-        const y = Array.from(data as Float64Array, Number);
+        const output = fetched[`output/${i}`]!;
+        const y = toNumbers(output);
         found.push(y);
-        total += weightedSum(y, dims, weights[i]);
+        total += weightedSum(y, output.shape, weights[i]);
       });
       const gradient: Record<string, readonly number[]> = {};
       for (const name of wrt) {
-        const { data, dims } = fetched[`gradient/${name}`]!;
-        assert.deepEqual([...dims], [...tensors[name]!.shape], `gradient of ${name} has the input's shape at run time`);
-        gradient[name] = Array.from(data as Float64Array, Number);
+        const result = fetched[`gradient/${name}`]!;
+        assert.deepEqual([...result.shape], [...tensors[name]!.shape], `gradient of ${name} has its shape at run time`);
+        gradient[name] = toNumbers(result);
       }
       return { loss: total, outputs: found, gradients: gradient };
     },
-    release: () => session.release(),
+    release: () => session.dispose(),
   };
 }
 
@@ -224,26 +218,30 @@ export async function checkGradients(
   }
 }
 
+/** The output and the gradients of a case with one output, for a given gradient of that output (row-major). */
+export async function runCase(
+  gradientCase: GradientCase,
+  outputGradient: readonly number[],
+  random: Random,
+): Promise<{ output: readonly number[]; gradients: Numbers }> {
+  const compiled = await compileCase(gradientCase, { random });
+  try {
+    const { dtype, shape } = compiled.inputs.weight0!;
+    const { outputs, gradients } = await compiled.run({ weight0: tensor(dtype, shape, outputGradient) });
+    return { output: outputs[0]!, gradients };
+  } finally {
+    await compiled.release();
+  }
+}
+
 /** Runs a graph once on the CPU; returns its outputs by name. */
 export async function runGraph(
   graph: Graph,
   feeds: Readonly<Record<string, Tensor>>,
   { threads = 1 }: { readonly threads?: number } = {},
 ): Promise<Record<string, Tensor>> {
-  const session = await open(graph, threads);
-  try {
-    const used = new Set(session.inputNames);
-    const given = Object.entries(feeds).filter(([name]) => used.has(name));
-    const fetched = await session.run(Object.fromEntries(given.map(([name, value]) => [name, toOrt(value)])));
-    return Object.fromEntries(
-      Object.entries(fetched).map(([name, { type, dims, data }]) => [
-        name,
-        { dtype: type as DType, shape: [...dims], data: data as Float32Array },
-      ]),
-    );
-  } finally {
-    await session.release();
-  }
+  await using session = await open(graph, threads);
+  return await session.run(feeds);
 }
 
 /** Throws AssertionError unless all numbers agree: |a − b| ≤ tolerance · max(1, |b|). */
@@ -272,17 +270,8 @@ export function broadcastable(random: Random, shape: readonly number[]): number[
   return shape.slice(drop).map((size) => random.chance(0.3) ? 1 : size);
 }
 
-function open(graph: Graph, threads = 1): Promise<ort.InferenceSession> {
-  return ort.InferenceSession.create(toModel(graph), {
-    intraOpNumThreads: threads,
-    interOpNumThreads: 1,
-    logSeverityLevel: 3,
-    enableCpuMemArena: false,
-  });
-}
-
-function toOrt({ dtype, shape, data }: Tensor): ort.Tensor {
-  return new ort.Tensor(dtype as "float32", data as Float32Array, shape);
+function open(graph: Graph, threads: number): Promise<Session> {
+  return openSession(toModel(graph), { threads, arena: false, name: graph.name });
 }
 
 function draw(input: CheckedInput, random: Random): number[] {

@@ -1,20 +1,19 @@
 /** Gradient rules: what a rule is given, what it returns, and the registry of all rules by operator. */
 
 import type { Graph, Node, Shape, Value } from "../onnx/mod.ts";
+import type { Device } from "../runtime/mod.ts";
+import type { Part } from "./accumulate.ts";
 import { AutodiffError } from "./errors.ts";
 import { expandTo, sumTo } from "./broadcast.ts";
-
-/** Where the backward graph will run; chooses between forms of a rule where a device lacks an operator. */
-export type Device = "cpu" | "webgpu" | "cuda";
 
 /**
  * The backward rule of an operator: the gradient of each input, in order, undefined where none flows.
  *
  * A gradient that is returned must broadcast to its input's shape: it may have size 1 (or no axis at all) where all
  * elements along an axis are alike. Nothing larger than the input's shape may be returned: `ctx.sumTo` undoes
- * broadcasting. Gradients of inputs with `ctx.needs[i]` false are ignored, and nodes made only for them are removed.
+ * broadcasting. A `Part` is a gradient that is zero but for a stretch of one axis. Gradients of inputs with `ctx.needs[i]` false are ignored, and nodes made only for them are removed.
  */
-export type Rule = (ctx: RuleContext) => readonly (Value | undefined)[];
+export type Rule = (ctx: RuleContext) => readonly (Value | Part | undefined)[];
 
 /** What `RuleContext` is made from. */
 export interface RuleContextOptions {
@@ -35,6 +34,7 @@ export class RuleContext {
   readonly graph: Graph;
   /** The forward node. */
   readonly node: Node;
+  /** Where the backward graph will run; chooses between forms of a rule where a device lacks an operator. */
   readonly device: Device;
   /** Which inputs need a gradient. */
   readonly needs: readonly boolean[];

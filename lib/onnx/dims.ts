@@ -62,13 +62,13 @@ export function product(dims: Shape): Dim {
 /** floor(a / b); exact when b divides a, also symbolically. */
 export function divDims(a: Dim, b: Dim): Dim {
   if (typeof a === "number" && typeof b === "number") return Math.floor(a / b);
-  return divideExactly(a, b) ?? symbol(`floor(${bracket(a)}/${bracket(b)})`);
+  return divideExactly(a, b) ?? symbol(`floor(${bracket(a)}/${divisor(b)})`);
 }
 
 /** ceil(a / b). */
 export function ceilDivDims(a: Dim, b: Dim): Dim {
   if (typeof a === "number" && typeof b === "number") return Math.ceil(a / b);
-  return divideExactly(a, b) ?? symbol(`ceil(${bracket(a)}/${bracket(b)})`);
+  return divideExactly(a, b) ?? symbol(`ceil(${bracket(a)}/${divisor(b)})`);
 }
 
 /** a / b where the division is exact, else undefined. */
@@ -173,6 +173,10 @@ function isSum(text: string): boolean {
 
 function bracket(dim: Dim): string {
   return typeof dim === "string" && isSum(dim) ? `(${dim})` : String(dim);
+}
+
+function divisor(dim: Dim): string {
+  return typeof dim === "string" && splitTop(dim, "*").length > 1 ? `(${dim})` : bracket(dim);
 }
 
 function unbracket(text: string): string {

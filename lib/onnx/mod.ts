@@ -8,15 +8,42 @@
  */
 
 export type { Attribute, AttributeKind, AttributeValues, PlainAttribute } from "./attributes.ts";
+export { assertValid, checkModel, type Problem } from "./check.ts";
 export { dataTypeOf, dtypeOf } from "./data_type.ts";
 export * from "./dims.ts";
 export * from "./errors.ts";
+export { fuzzReaders, type FuzzReport } from "./fuzz.ts";
+export { foldBatchNormalization } from "./fold_batch_norm.ts";
 export { type ConstantOptions, type ConstantSource, Graph, type NodeOptions, type ParameterInit } from "./graph.ts";
 export { inferTypes } from "./infer.ts";
 export { Node } from "./node.ts";
 export * from "./ops/mod.ts";
 export { fromFile, fromModel } from "./read.ts";
 export { knownOperators, type OperatorSpec, operatorSpec, type ValueType } from "./registry.ts";
+export { foldConstants, removeDead, replaceUses, takeOver } from "./rewrite.ts";
+export {
+  decodeSafetensors,
+  encodeSafetensors,
+  exportWeights,
+  importWeights,
+  readSafetensors,
+  type Safetensors,
+  writeSafetensors,
+} from "./safetensors.ts";
+export {
+  ancestors,
+  copyGraph,
+  type CopyOptions,
+  cutGraph,
+  type GraphSummary,
+  inline,
+  type InlineOptions,
+  joinGraphs,
+  prefixValues,
+  renameValues,
+  summarize,
+} from "./subgraph.ts";
+export { fromTensorBytes } from "./tensor_proto.ts";
 export { Value, type ValueKind } from "./value.ts";
 export { irVersionOf, type ModelOptions, toFile, toModel } from "./write.ts";
 export {

@@ -1,7 +1,7 @@
 /** A node of a graph: an operator with its inputs, attributes and outputs. */
 
 import type { Attribute, AttributeKind, AttributeValues } from "./attributes.ts";
-import { type Dim, formatShape, type Shape } from "./dims.ts";
+import { type Dim, formatShape, type Shape, symbol } from "./dims.ts";
 import { OnnxError } from "./errors.ts";
 import type { DType } from "../runtime/mod.ts";
 import type { Graph } from "./graph.ts";
@@ -186,7 +186,7 @@ export class Node {
 
   /** A symbol for a size known only at run time. */
   unknownDim(output: number, dimension: number): Dim {
-    return `${this.name}.${output}.${dimension}`;
+    return symbol(`${this.name}.${output}.${dimension}`);
   }
 
   #describeAll(): string {

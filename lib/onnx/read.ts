@@ -4,8 +4,9 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { describeError, reason } from "../runtime/mod.ts";
 import type { Attribute } from "./attributes.ts";
 import { dtypeOf } from "./data_type.ts";
-import type { Dim } from "./dims.ts";
+import { type Dim, symbol } from "./dims.ts";
 import { OnnxError } from "./errors.ts";
+import { externalData } from "./external.ts";
 import { Graph } from "./graph.ts";
 import { inferTypes } from "./infer.ts";
 import { type IncomingNode, liftNode, READABLE } from "./lift.ts";
@@ -21,12 +22,16 @@ import {
   type ValueInfoProto,
 } from "./proto/onnx_pb.ts";
 import type { ValueType } from "./registry.ts";
+import { scanMessage } from "./scan.ts";
 import { type ExternalReader, fromTensorProto, noExternalData } from "./tensor_proto.ts";
 import { Value } from "./value.ts";
 import { PARAMETER_MARK } from "./write.ts";
 
 /** IR versions that can be read: 3 is the first that is published, 13 the newest known. */
-const IR_VERSIONS = { oldest: 3, newest: 13 } as const;
+export const IR_VERSIONS = { oldest: 3, newest: 13 } as const;
+
+/** More inputs or outputs than this are not a network but an attack. */
+const MOST_OPERANDS = 8192;
 
 /** Reads the bytes of an ONNX file. `name` stands for the file in messages. Throws OnnxError for anything wrong in it. */
 export function fromModel(bytes: Uint8Array, { name = "model" }: { name?: string } = {}): Graph {
@@ -41,11 +46,12 @@ export async function fromFile(path: string): Promise<Graph> {
   } catch (error) {
     throw new OnnxError(`${path}: expected an ONNX file, found ${reason(error)}`, { cause: error });
   }
-  return readModel(bytes, path, noExternalData);
+  return readModel(bytes, path, externalData(path));
 }
 
 /** Decodes the message of an ONNX file. */
 export function decodeModel(bytes: Uint8Array, name: string): ModelProto {
+  scanMessage(ModelProtoSchema, bytes, name);
   let model: ModelProto;
   try {
     model = fromBinary(ModelProtoSchema, bytes);
@@ -122,7 +128,8 @@ class GraphReader {
     const declared = new Map(
       [...proto.valueInfo, ...proto.output].map((info) => [info.name, this.#valueType(info, `"${info.name}"`)]),
     );
-    for (const node of proto.node) this.#readNode(graph, node, declared);
+    const computed = new Set(proto.node.flatMap((node) => node.output));
+    for (const node of proto.node) this.#readNode(graph, node, declared, computed);
     for (const { name } of proto.output) {
       const value = graph.values.get(name);
       if (!value) throw new OnnxError(`${this.#file}: output "${name}": expected a node that computes it, found none`);
@@ -131,14 +138,25 @@ class GraphReader {
     return graph;
   }
 
-  #readNode(graph: Graph, proto: NodeProto, declared: ReadonlyMap<string, ValueType | undefined>): void {
+  #readNode(
+    graph: Graph,
+    proto: NodeProto,
+    declared: ReadonlyMap<string, ValueType | undefined>,
+    computed: ReadonlySet<string>,
+  ): void {
     const lists = graph._internals();
     const place = `${this.#file}: ${proto.opType} "${proto.name || proto.output[0] || ""}"`;
+    if (proto.input.length > MOST_OPERANDS || proto.output.length > MOST_OPERANDS) {
+      throw new OnnxError(
+        `${place}: expected at most ${MOST_OPERANDS} inputs and outputs, found ${proto.input.length} and ${proto.output.length}`,
+      );
+    }
     const inputs = proto.input.map((name) => {
       if (name === "") return undefined;
       const value = graph.values.get(name);
       if (value) return value;
-      throw new OnnxError(`${place}: expected a value "${name}" that stands before it, found none`);
+      const found = computed.has(name) ? "only a later node that computes it (a cycle, or nodes out of order)" : "none";
+      throw new OnnxError(`${place}: expected an input, initialiser or node before it named "${name}", found ${found}`);
     });
     while (inputs.length > 0 && inputs.at(-1) === undefined) inputs.pop();
     if (proto.opType === "") throw new OnnxError(`${place}: expected an operator's name, found an empty text`);
@@ -213,7 +231,9 @@ class GraphReader {
         const size = Number(dim.value.value);
         if (size >= 0) return size;
       }
-      return dim.value.case === "dimParam" && dim.value.value !== "" ? dim.value.value : `${info.name}.${i}`;
+      return dim.value.case === "dimParam" && dim.value.value !== ""
+        ? symbol(dim.value.value)
+        : symbol(`${info.name}.${i}`);
     });
     return { dtype, shape };
   }

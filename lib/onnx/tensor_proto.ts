@@ -1,18 +1,35 @@
 /** Tensors as the file holds them (TensorProto) and back. */
 
-import { create } from "@bufbuild/protobuf";
+import { create, fromBinary } from "@bufbuild/protobuf";
 import { allocate, describeError, elementCount, elementSize, type Tensor } from "../runtime/mod.ts";
 import { dataTypeOf, dtypeOf } from "./data_type.ts";
 import { OnnxError } from "./errors.ts";
 import { type TensorProto, TensorProto_DataLocation, TensorProtoSchema } from "./proto/onnx_pb.ts";
+import { scanMessage } from "./scan.ts";
 
-/** Reads the bytes of a tensor that lie in another file: its entries are location, offset, length. */
-export type ExternalReader = (entries: ReadonlyMap<string, string>, place: string) => Uint8Array<ArrayBuffer>;
+/** Reads a tensor's bytes, `wanted` of them, from another file; the entries are location, offset, length. */
+export type ExternalReader = (
+  entries: ReadonlyMap<string, string>,
+  wanted: number,
+  place: string,
+) => Uint8Array<ArrayBuffer>;
 
 /** Refuses external data, for models that come as bytes. */
-export const noExternalData: ExternalReader = (_entries, place) => {
+export const noExternalData: ExternalReader = (_entries, _wanted, place) => {
   throw new OnnxError(`${place}: expected the data inside the file, found external data (open the model by its path)`);
 };
+
+/** A single tensor from a `.pb` file (a TensorProto), as ONNX's test data hold them. Throws OnnxError when it is none. */
+export function fromTensorBytes(bytes: Uint8Array, { name = "tensor" }: { name?: string } = {}): Tensor {
+  scanMessage(TensorProtoSchema, bytes, name);
+  let proto: TensorProto;
+  try {
+    proto = fromBinary(TensorProtoSchema, bytes);
+  } catch (error) {
+    throw new OnnxError(`${name}: expected an ONNX tensor, found: ${describeError(error, 160)}`, { cause: error });
+  }
+  return fromTensorProto(proto, name, noExternalData);
+}
 
 /** A tensor as the file holds it, little-endian raw bytes. */
 export function toTensorProto(tensor: Tensor, name: string, docString?: string): TensorProto {
@@ -59,7 +76,8 @@ export function fromTensorProto(proto: TensorProto, place: string, external: Ext
   }
   let raw: Uint8Array | undefined = proto.rawData.length > 0 ? proto.rawData : undefined;
   if (proto.dataLocation === TensorProto_DataLocation.EXTERNAL) {
-    raw = external(new Map(proto.externalData.map(({ key, value }) => [key, value])), place);
+    const entries = new Map(proto.externalData.map(({ key, value }) => [key, value]));
+    raw = external(entries, count * elementSize(dtype), place);
   }
   if (raw) {
     expect(raw.length, "bytes");

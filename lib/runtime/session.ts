@@ -57,7 +57,10 @@ type Ort = typeof import("onnxruntime-node");
 let library: Promise<Ort> | undefined;
 
 function loadLibrary(): Promise<Ort> {
-  return library ??= import("onnxruntime-node").catch((cause) => {
+  return library ??= import("onnxruntime-node").then((ort) => {
+    ort.env.logLevel = "fatal"; // what goes wrong is thrown; the library's own lines would only repeat it
+    return ort;
+  }).catch((cause) => {
     library = undefined;
     throw new WorkError(`ONNX Runtime: expected its native library to load, found: ${describeError(cause)}`, { cause });
   });
@@ -141,6 +144,12 @@ export class Session implements AsyncDisposable {
 
   #wrap({ dtype, data, shape }: Tensor): OrtTensor {
     if (dtype === "bfloat16") throw new InputError(`${this.name}: expected a tensor that can be fed, found bfloat16`);
+    if (dtype === "float16") {
+      // The native side sees no bytes in a Float16Array: it gets the bits, under the right type.
+      const { buffer, byteOffset, length } = data as Float16Array;
+      const bits = new this.#ort.Tensor("uint16", new Uint16Array(buffer, byteOffset, length), shape);
+      return Object.assign(bits, { type: "float16" as const });
+    }
     return new this.#ort.Tensor(dtype as "float32", data as Float32Array, shape);
   }
 

@@ -1,6 +1,6 @@
 /** Convolution and transposed convolution over any number of spatial dimensions. */
 
-import { type Dim, formatShape, mayEqual, type Shape } from "../dims.ts";
+import { type Dim, formatShape, mayEqual, mulDims, type Shape } from "../dims.ts";
 import type { Node } from "../node.ts";
 import { defineOperator } from "../registry.ts";
 import type { Value } from "../value.ts";
@@ -32,7 +32,7 @@ defineOperator("Conv", {
   infer(node) {
     const dtype = (node.dtypeOf(0, FLOATS), node.sameDType(0, 1, 2));
     const { x, w, group } = checkOperands(node);
-    if (!mayEqual(x[1]!, times(w[1]!, group))) {
+    if (!mayEqual(x[1]!, mulDims(w[1]!, group))) {
       throw node.fail(
         `expected ${node.describe(0)} to have as many channels as ${node.describe(1)} × group ${group}, found ${x[1]}`,
       );
@@ -55,7 +55,7 @@ defineOperator("ConvTranspose", {
     if (!mayEqual(x[1]!, w[0]!)) {
       throw node.fail(`expected ${node.describe(0)} to have as many channels as ${node.describe(1)}, found ${x[1]}`);
     }
-    const channels = times(w[1]!, group);
+    const channels = mulDims(w[1]!, group);
     checkBias(node, channels);
     return [{ dtype, shape: [x[0]!, channels, ...transposedSizes(node)] }];
   },
@@ -83,7 +83,7 @@ export function transposedPads(node: Node): readonly number[] {
   const zero = { ...window, pads: new Array<number>(2 * n).fill(0) };
   const natural = transposedOutput(spatial, zero, extra);
   const totals = natural.map((size, i) => {
-    const target = wanted[i] ?? times(spatial[i]!, window.strides[i]!);
+    const target = wanted[i] ?? mulDims(spatial[i]!, window.strides[i]!);
     return typeof size === "number" && typeof target === "number" ? Math.max(0, size - target) : 0;
   });
   const small = totals.map((total) => Math.floor(total / 2)), large = totals.map((total) => Math.ceil(total / 2));
@@ -102,7 +102,7 @@ function transposedSizes(node: Node): Shape {
     }
   }
   if (wanted.length > 0) return wanted;
-  if (window.autoPad.startsWith("SAME")) return spatial.map((size, i) => times(size, window.strides[i]!));
+  if (window.autoPad.startsWith("SAME")) return spatial.map((size, i) => mulDims(size, window.strides[i]!));
   return transposedOutput(spatial, window, extra);
 }
 
@@ -122,10 +122,6 @@ function checkBias(node: Node, channels: Dim): void {
   if (bias && (bias.rank !== 1 || !mayEqual(bias.shape[0]!, channels))) {
     throw node.fail(`expected ${node.describe(2)} to be [${channels}]`);
   }
-}
-
-function times(dim: Dim, factor: number): Dim {
-  return typeof dim === "number" ? dim * factor : factor === 1 ? dim : `${factor}*${dim}`;
 }
 
 /**

@@ -139,12 +139,17 @@ export function batchNormalizationTraining(
   options: NormalizationOptions & { momentum?: number | undefined } = {},
 ): { y: Value; runningMean: Value; runningVariance: Value } {
   const attributes = { epsilon: options.epsilon, momentum: options.momentum, "training_mode": 1 };
-  const inputs = [x, scale, bias, mean, variance];
+  const inputs = [x, scale, bias, unshared(mean), unshared(variance)];
   const [y, runningMean, runningVariance] = x.graph.node("BatchNormalization", inputs, attributes, {
     name: options.name,
     outputs: 3,
   });
   return { y: y!, runningMean: runningMean!, runningVariance: runningVariance! };
+}
+
+/** A constant of the node's own: ONNX Runtime's CPU kernel may write the running statistics over their inputs. */
+function unshared(value: Value): Value {
+  return value.kind === "constant" ? value.graph.constant(value.tensor!, { name: "running" }) : value;
 }
 
 /** Normalises each channel of each example: x [N, C, spatial…], scale and bias [C] (Ulyanov et al. 2016). */

@@ -1,6 +1,6 @@
 /** Resizing of maps, and sampling at given places. */
 
-import { type Dim, mayEqual } from "../dims.ts";
+import { type Dim, mayEqual, mulDims } from "../dims.ts";
 import type { Node } from "../node.ts";
 import { defineOperator } from "../registry.ts";
 import type { Value } from "../value.ts";
@@ -78,7 +78,9 @@ function scale(node: Node, dim: Dim, factor: Dim, dimension: number): Dim {
     if (!(factor > 0)) throw node.fail(`expected scales above 0, found ${factor}`);
     return Math.floor(dim * factor);
   }
-  return Number.isInteger(factor) ? `${factor}*${dim}` : node.unknownDim(0, dimension);
+  return typeof factor === "number" && Number.isInteger(factor) && factor > 0
+    ? mulDims(dim, factor)
+    : node.unknownDim(0, dimension);
 }
 
 /** Settings of `resize`. */

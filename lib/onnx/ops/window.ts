@@ -1,6 +1,6 @@
 /** Sliding windows: the attributes and output sizes that convolution and pooling share. */
 
-import { addDims, ceilDivDims, type Dim, divDims, formatShape, type Shape, subDims } from "../dims.ts";
+import { addDims, ceilDivDims, type Dim, divDims, formatShape, mulDims, type Shape, subDims } from "../dims.ts";
 import { OnnxError } from "../errors.ts";
 import type { Node } from "../node.ts";
 import type { ShortAttributes } from "../registry.ts";
@@ -135,14 +135,9 @@ export function transposedOutput(
 ): Shape {
   return spatial.map((size, i): Dim => {
     const stride = window.strides[i]!;
-    const grown = mulBy(subDims(size, 1), stride);
+    const grown = mulDims(subDims(size, 1), stride);
     const extent = (window.kernel[i]! - 1) * window.dilations[i]! + 1;
     const pads = window.pads ? window.pads[i]! + window.pads[i + spatial.length]! : 0;
     return addDims(grown, outputPadding[i]! + extent - pads);
   });
-}
-
-function mulBy(dim: Dim, factor: number): Dim {
-  if (typeof dim === "number") return dim * factor;
-  return factor === 1 ? dim : `${factor}*(${dim})`;
 }

@@ -1,0 +1,146 @@
+/** Rewrites that keep what a graph computes: dead nodes out, constants computed, batch normalisation folded. */
+
+import { openSession, type Tensor, tensor } from "../runtime/mod.ts";
+import { isStatic } from "./dims.ts";
+import { Graph } from "./graph.ts";
+import type { Node } from "./node.ts";
+import { ancestors, capturedNames, inline, subgraphsOf } from "./subgraph.ts";
+import type { Value } from "./value.ts";
+import { toModel } from "./write.ts";
+
+/** Operators whose result is another in each run. */
+const RANDOM = new Set([
+  "Bernoulli",
+  "Dropout",
+  "Multinomial",
+  "RandomNormal",
+  "RandomNormalLike",
+  "RandomUniform",
+  "RandomUniformLike",
+]);
+
+/** A folded constant may be at most this large, in elements, so that an Expand does not fill the file. */
+const LARGEST_FOLDED = 4_000_000;
+
+/** Removes nodes and constants that no output needs (parameters too, with `parameters`). Returns how many nodes. */
+export function removeDead(graph: Graph, { parameters = false }: { parameters?: boolean } = {}): number {
+  const { values, nodes } = ancestors(graph.outputs, new Set());
+  const lists = graph._internals();
+  const kept = graph.nodes.filter((node) => nodes.has(node));
+  const removed = graph.nodes.length - kept.length;
+  for (const node of graph.nodes) {
+    if (nodes.has(node)) continue;
+    lists.nodeNames.delete(node.name);
+    for (const output of node.outputs) if (output) lists.values.delete(output.name);
+  }
+  lists.setNodes(kept);
+  for (const value of graph.initialisers) {
+    if (values.has(value) || (value.kind === "parameter" && !parameters)) continue;
+    lists.initialisers.delete(value);
+    lists.values.delete(value.name);
+  }
+  return removed;
+}
+
+/**
+ * Computes, through ONNX Runtime, what depends on constants only, and what is known from shapes, and puts constants in
+ * its place. Parameters count as constants with `parameters` (for a file that is not trained again). Random operators
+ * and results of more than 4 million elements stay. Returns how many nodes it took away.
+ */
+export async function foldConstants(
+  graph: Graph,
+  { parameters = false }: { parameters?: boolean } = {},
+): Promise<number> {
+  const fixed = new Set<Value>(graph.initialisers.filter((value) => parameters || value.kind === "constant"));
+  const known = new Map<Value, Tensor>();
+  const foldable = new Set<Node>();
+  for (const node of graph.nodes) {
+    const [first] = node.outputs;
+    const elements = first?.elements;
+    if (first && node.outputs.length === 1 && elements?.every((element) => typeof element === "number")) {
+      known.set(first, tensor(first.dtype, first.staticShape, elements as readonly number[]));
+      fixed.add(first);
+      foldable.add(node);
+    } else if (isFoldable(node, fixed)) {
+      foldable.add(node);
+      for (const output of node.outputs) if (output) fixed.add(output);
+    }
+  }
+  if (foldable.size === 0) return 0;
+  const consumers = graph.consumers();
+  const captured = new Set(graph.nodes.flatMap((node) => [...capturedNames(node)]));
+  const edge = [...foldable].flatMap((node) => node.outputs).filter((value): value is Value =>
+    value !== undefined &&
+    (graph.outputs.includes(value) || captured.has(value.name) ||
+      (consumers.get(value) ?? []).some((node) => !foldable.has(node)))
+  );
+  const results = await evaluate(graph, edge.filter((value) => !known.has(value)));
+  for (const value of edge) replaceByConstant(graph, value, known.get(value) ?? results.get(value)!);
+  const before = graph.nodes.length;
+  const lists = graph._internals();
+  lists.setNodes(graph.nodes.filter((node) => !foldable.has(node)));
+  for (const node of foldable) {
+    lists.nodeNames.delete(node.name);
+    for (const output of node.outputs) {
+      if (output && lists.values.get(output.name) === output) lists.values.delete(output.name);
+    }
+  }
+  removeUnreadConstants(graph);
+  return before - graph.nodes.length;
+}
+
+/** Puts `to` in the place of `from` for every node that reads it. The graph's outputs stay. */
+export function replaceUses(graph: Graph, from: Value, to: Value): void {
+  for (const node of graph.nodes) {
+    if (node._inputs.includes(from)) node._inputs = node._inputs.map((input) => input === from ? to : input);
+  }
+}
+
+/** Takes a value out of a graph and gives its name, its readers and its place among the outputs to another. */
+export function takeOver(graph: Graph, from: Value, to: Value): void {
+  const lists = graph._internals();
+  replaceUses(graph, from, to);
+  const { name } = from;
+  lists.values.delete(name);
+  graph.rename(to, name);
+  const at = lists.outputs.indexOf(from);
+  if (at >= 0) lists.outputs[at] = to;
+}
+
+function isFoldable(node: Node, fixed: ReadonlySet<Value>): boolean {
+  if (RANDOM.has(node.opType) || !node.spec || subgraphsOf(node).length > 0) return false;
+  const small = node.outputs.every((value) => {
+    if (!value) return true;
+    if (!value.type || !isStatic(value.shape)) return false;
+    return value.staticShape.reduce((product, size) => product * size, 1) <= LARGEST_FOLDED;
+  });
+  return small && node.inputs.every((value) => !value || fixed.has(value));
+}
+
+async function evaluate(graph: Graph, values: readonly Value[]): Promise<Map<Value, Tensor>> {
+  if (values.length === 0) return new Map();
+  const part = new Graph("constants");
+  const mapped = inline(part, graph, new Map(), { outputs: values });
+  const names = values.map((value) => part.output(mapped.get(value)!).name);
+  await using session = await openSession(toModel(part), { threads: 1, name: "foldConstants" });
+  const results = await session.run({});
+  return new Map(values.map((value, i) => [value, results[names[i]!]!]));
+}
+
+function replaceByConstant(graph: Graph, value: Value, content: Tensor): void {
+  const lists = graph._internals();
+  const constant = lists.addInitialiser(lists.uniqueName(`${value.name}~folded`), "constant", content);
+  takeOver(graph, value, constant);
+}
+
+function removeUnreadConstants(graph: Graph): void {
+  const consumers = graph.consumers();
+  const captured = new Set(graph.nodes.flatMap((node) => [...capturedNames(node)]));
+  const lists = graph._internals();
+  for (const value of graph.initialisers) {
+    const read = consumers.has(value) || graph.outputs.includes(value) || captured.has(value.name);
+    if (read || value.kind === "parameter") continue;
+    lists.initialisers.delete(value);
+    lists.values.delete(value.name);
+  }
+}
