@@ -25,5 +25,5 @@ export { type WeightSource } from "./step_engine.ts";
 export { type LossContext, type LossResult } from "./step_plan.ts";
 export { type NormalizationMode, trainable, TrainableModel, type TrainableOptions } from "./trainable.ts";
 export * from "./transforms.ts";
-export { findWeights } from "./weights.ts";
+export { findWeights, markWeights } from "./weights.ts";
 export { Random } from "../runtime/mod.ts";
