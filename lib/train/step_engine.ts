@@ -15,6 +15,8 @@ export interface EngineOptions {
   readonly seed: string | number;
   /** Begin of the file name of an operator profile. */
   readonly profile?: string | undefined;
+  /** The plan's tensors are nobody else's: they need not be copied. */
+  readonly own?: boolean;
 }
 
 /** What a step gave. */
@@ -63,8 +65,10 @@ export class StepEngine implements StepHost {
     this.#options = options;
     this.#session = session;
     this.#buffers = plan.slots.map((slot) => {
-      const now = copied(plan.initial[slot.name]!);
-      return { slot, now, spare: { ...now, data: allocate(now.dtype, now.data.length) } };
+      const { dtype, shape } = slot;
+      const zeros = (): Tensor => ({ dtype, shape, data: allocate(dtype, elementCount(shape)) });
+      const initial = plan.initial[slot.name];
+      return { slot, now: !initial ? zeros() : options.own ? initial : copied(initial), spare: zeros() };
     });
   }
 

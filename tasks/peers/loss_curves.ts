@@ -15,7 +15,8 @@ const TOLERANCE = 1e-3;
  * PeerMissing when there is no PyTorch to be had.
  */
 export async function compareLossCurves(steps = 50): Promise<BenchRow[]> {
-  const python = await peerPython(PACKAGES);
+  // A Python that has PyTorch already, as for the benchmark of training.
+  const python = Deno.env.get("POKEDEX_PYTHON") ?? await peerPython(PACKAGES);
   const folder = await Deno.makeTempDir({ prefix: "pokedex-peers-" });
   try {
     const script = new URL("../../tests/peers/record_curves.py", import.meta.url).pathname;
