@@ -3,7 +3,7 @@
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { checkCells, problemText, readNotebook, selectNotebooks, uncleanCells } from "../lib/notebook/mod.ts";
-import { describeError, exists, runCommand } from "../lib/runtime/mod.ts";
+import { describeError, exists, readJson, runCommand } from "../lib/runtime/mod.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -24,7 +24,7 @@ await runCommand({
     const say = json ? console.error : console.log;
     const gates: (() => Promise<Gate>)[] = [
       // Deno 2.9 calls every notebook that it has not formatted itself unformatted: notebooks are compared below.
-      () => denoGate("format", ["fmt", "--check", "--ignore=**/*.ipynb"]),
+      async () => denoGate("format", ["fmt", "--check", `--ignore=${["**/*.ipynb", ...await unformatted()].join()}`]),
       () => denoGate("lint", ["lint"]),
       () => denoGate("types", ["check", ...existing(["lib", "tasks", "tests"])]),
       () => cellGate(notebooks),
@@ -54,7 +54,8 @@ async function denoGate(name: string, args: string[]): Promise<Gate> {
   const lines = text.split("\n").filter((line) =>
     !/^(Check|Download|Task|Stack backtrace| +\d+: <unknown>)/.test(line)
   );
-  return { name, problems: [lines.join("\n").trim() || `deno ${args[0]} failed`] };
+  const shown = lines.map((line) => line.slice(0, 300)).join("\n").trim();
+  return { name, problems: [shown || `deno ${args[0]} failed`] };
 }
 
 async function cellGate(folder: string): Promise<Gate> {
@@ -69,6 +70,12 @@ async function cellGate(folder: string): Promise<Gate> {
     }
   }
   return { name: "notebook cells", problems };
+}
+
+/** What deno.json leaves out of formatting; `--ignore` takes its place. */
+async function unformatted(): Promise<readonly string[]> {
+  const settings = await readJson(`${root}/deno.json`) as { fmt?: { exclude?: string[] } };
+  return settings.fmt?.exclude ?? [];
 }
 
 /** Whether formatting a notebook would leave it as it is. */
