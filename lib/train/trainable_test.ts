@@ -113,7 +113,6 @@ Deno.test("weights that an exporter kept once because they were equal are traine
     model,
     loss: ({ output }) => reduceMean(output()),
     optimizer: sgd(),
-    worker: false,
   });
   await step.run({ x: tensor("float32", [2, 3], [1, 2, 3, 4, 5, 6]) }, { learningRate: 0.1 });
   const { first, second } = await step.parameters();
