@@ -19,6 +19,7 @@ export { type ConstantOptions, Graph, type NodeOptions, type ParameterInit } fro
 export { inferTypes } from "./infer.ts";
 export { Node } from "./node.ts";
 export * from "./ops/mod.ts";
+export { orderModel } from "./order.ts";
 export { fromFile, fromModel } from "./read.ts";
 export { knownOperators, type OperatorSpec, operatorSpec, type ValueType } from "./registry.ts";
 export { foldConstants, removeDead, replaceUses, takeOver } from "./rewrite.ts";

@@ -36,6 +36,13 @@ export interface ModelOptions {
   readonly producer?: string;
   /** Also write the inferred shapes of inner values, for people who look at the file. */
   readonly valueInfo?: boolean;
+  /**
+   * Order of the nodes. A file has them in topological order (the default). "latestFirst" is for ONNX Runtime only, which
+   * sorts them itself: it walks back from the outputs and prefers nodes that stand late in the file, so that the file
+   * turned around makes it run them in the graph's own order. A graph with its gradients needs it: else each gradient's
+   * weight product waits until the whole backward pass is done, and all activations with it.
+   */
+  readonly order?: "topological" | "latestFirst";
 }
 
 /** The oldest and the newest opset that is written. */
@@ -60,7 +67,7 @@ export async function toFile(graph: Graph, path: string, options: ModelOptions =
 
 /** The message of an ONNX file; initialisers share the graph's memory. */
 export function toModelProto(graph: Graph, options: ModelOptions = {}): ModelProto {
-  const { opset = 17, producer = "pokedex", valueInfo = false } = options;
+  const { opset = 17, producer = "pokedex", valueInfo = false, order = "topological" } = options;
   if (!Number.isInteger(opset) || opset < OPSETS.oldest || opset > OPSETS.newest) {
     throw new OnnxError(
       `graph "${graph.name}": expected an opset in ${OPSETS.oldest} … ${OPSETS.newest}, found ${opset}`,
@@ -90,7 +97,7 @@ export function toModelProto(graph: Graph, options: ModelOptions = {}): ModelPro
         ),
         ...[...constants].map(([name, tensor]) => toTensorProto(tensor, name)),
       ],
-      node: nodes.map((node) =>
+      node: (order === "latestFirst" ? nodes.toReversed() : nodes).map((node) =>
         create(NodeProtoSchema, {
           name: node.name,
           opType: node.opType,
