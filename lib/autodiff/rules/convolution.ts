@@ -93,7 +93,7 @@ function inputGradient(ctx: RuleContext, g: Value, window: PaddedWindow, group: 
 function fitsSideBySide(
   g: Value,
   w: Value,
-  { kernel, strides }: PaddedWindow,
+  { kernel }: PaddedWindow,
   group: number,
   places: readonly number[],
 ): boolean {
@@ -101,13 +101,13 @@ function fitsSideBySide(
   if (kernel.length !== 2 || group !== 1 || typeof batch !== "number" || batch < 2) return false;
   const [outputs, inputs] = w.shape as readonly number[];
   if (outputs! * inputs! < 128 * 64) return false;
-  return places[0]! * places[1]! <= (strides.every((stride) => stride === 1) ? 256 : 25);
+  return places[0]! * places[1]! <= 25;
 }
 
 /**
  * The transposed convolution of a batch as that of one wide map [1, M, rows, N · (columns + gap)], with gaps in which the
- * overhang of neighbours ends. One thread, 512→256 channels, 3x3: 14.1 → 6.5 ms at 3², batch 32; 26 → 19 at 7², batch 16;
- * 1024→512 at 4²: 43 → 24, with stride 2 62 → 22; 256→128 at 16²: 25 → 18.
+ * overhang of neighbours ends. One thread, 512→256 channels, 3x3: 14.1 → 6.5 ms at 3², batch 32; 1024→512 at 4², batch 16:
+ * 31 → 21, with stride 2 62 → 22. From 8² on it loses (512→256: 14 → 20): the taps of the whole batch leave the cache.
  */
 function sideBySide(
   g: Value,
@@ -120,9 +120,9 @@ function sideBySide(
   const [height, width] = spatial as [number, number];
   const inputs = w.staticShape[1]!;
   const stride = strides[1]!, extent = (kernel[1]! - 1) * dilations[1]! + 1;
-  // A slot holds a map and, before the next one begins, what reaches out of it at its end or out of the next at its begin.
+  // A slot holds a map, then what reaches out of it at its end or out of the next one at its begin; these two may overlap.
   const reach = stride * (columns - 1) + extent - pads[1]!;
-  const slot = Math.ceil((Math.max(width, reach) + pads[1]!) / stride);
+  const slot = Math.ceil(Math.max(width + pads[1]!, reach) / stride);
   const spaced = transpose(pad(g, [0, 0, 0, 0, 0, 0, 0, slot - columns]), [1, 2, 0, 3]);
   const wide = reshape(spaced, [1, outputs, rows, batch * slot]);
   const rest = extent - stride - pads[1]!; // of the last slot's window, behind the slot
