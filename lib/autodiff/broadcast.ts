@@ -54,7 +54,7 @@ export function sumTo(gradient: Value, from: Value, target: Shape): Value {
 /** `gradient` in the full shape of `like`; itself when it has that already. */
 export function expandTo(gradient: Value, like: Value): Value {
   const { shape } = gradient, wanted = like.shape;
-  if (shape.length === wanted.length && shape.every((dim, i) => dim === wanted[i])) return gradient;
+  if (sameShape(shape, wanted)) return gradient;
   // A size that only differs by its symbol is taken as the same: inference may name one size twice.
   const differs = wanted.some((dim, i) => {
     const own = shape[i - (wanted.length - shape.length)] ?? 1;
@@ -65,11 +65,23 @@ export function expandTo(gradient: Value, like: Value): Value {
   return expand(gradient, shapeValue(like));
 }
 
-/** `x` in the shape of `like`, which has as many elements; itself when it has that shape already. */
-export function reshapeTo(x: Value, like: Value): Value {
-  const { shape } = x, wanted = like.shape;
-  if (shape.length === wanted.length && shape.every((dim, i) => dim === wanted[i])) return x;
-  return reshape(x, shapeForReshape(like));
+/** A gradient in the shape of `like`, which has as many elements; itself when it has that shape already. */
+export function reshapeTo(gradient: Value, like: Value): Value {
+  if (sameShape(gradient.shape, like.shape)) return gradient;
+  const source = beforeReshape(gradient);
+  return sameShape(source.shape, like.shape) ? source : reshape(source, shapeForReshape(like));
+}
+
+/**
+ * What a gradient was before it was reshaped to a known shape, for reading in yet another shape. For gradients only: what a
+ * forward value was before may have been freed by then.
+ */
+export function beforeReshape(gradient: Value): Value {
+  let source = gradient;
+  while (source.producer?.opType === "Reshape" && source.producer.input(1).kind === "constant") {
+    source = source.producer.input(0);
+  }
+  return source;
 }
 
 /** The shape of a value as an int64 tensor: a constant where it is static, else a Shape node. */

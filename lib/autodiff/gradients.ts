@@ -2,12 +2,13 @@
 
 import { type Device, isFloat } from "../runtime/mod.ts";
 import { formatShape, type Graph, type Node, type Value } from "../onnx/mod.ts";
+import { Accumulator, Part } from "./accumulate.ts";
 import { expandTo, zerosLike } from "./broadcast.ts";
 import { AutodiffError } from "./errors.ts";
 import { contentsOf, pruneAppended } from "./prune.ts";
 import { Recomputation } from "./recompute.ts";
 import { operatorsWithRule, RuleContext, ruleOf } from "./rule.ts";
-import { constantNumber, plus } from "./simplify.ts";
+import { constantNumber } from "./simplify.ts";
 import { stopsGradient } from "./stop_gradient.ts";
 
 /** Settings of `gradients`. */
@@ -50,8 +51,8 @@ export function gradients(
   checkRequest(loss, wrt, outputGradient, checkpoint);
   const path = pathNodes(graph, loss, wrt);
   const before = contentsOf(graph);
-  const accumulated = new Map<Value, Value>();
-  accumulated.set(loss, outputGradient ?? graph.constant(1, { dtype: loss.dtype, shape: [] }));
+  const accumulated = new Accumulator();
+  accumulated.add(loss, outputGradient ?? graph.constant(1, { dtype: loss.dtype, shape: [] }));
   const recomputation = checkpoint.length > 0 ? new Recomputation(graph, loss, checkpoint) : undefined;
   const results = graph.scope("gradient", () => {
     for (const node of path.nodes.toReversed()) backward(node, device, path.values, accumulated, recomputation);
@@ -69,7 +70,7 @@ function backward(
   node: Node,
   device: Device,
   onPath: ReadonlySet<Value>,
-  accumulated: Map<Value, Value>,
+  accumulated: Accumulator,
   recomputation: Recomputation | undefined,
 ): void {
   const incoming = node.outputs.map((output) => output && accumulated.get(output));
@@ -94,10 +95,11 @@ function backward(
   given.forEach((gradient, i) => {
     const input = node.inputs[i];
     if (!gradient || !input || !onPath.has(input)) return;
-    if (constantNumber(gradient) === 0) return;
-    checkGradient(node, i, gradient, input);
-    const known = accumulated.get(input);
-    accumulated.set(input, known ? plus(known, gradient) : gradient);
+    if (!(gradient instanceof Part)) {
+      if (constantNumber(gradient) === 0) return;
+      checkGradient(node, i, gradient, input);
+    }
+    accumulated.add(input, gradient);
   });
 }
 

@@ -5,8 +5,10 @@
 
 import "./rules/mod.ts";
 
+export { Part } from "./accumulate.ts";
 export { countOf, expandTo, filledLike, reshapeTo, shapeValue, sumTo, zerosLike } from "./broadcast.ts";
 export { AutodiffError } from "./errors.ts";
 export { gradients, type GradientsOptions } from "./gradients.ts";
+export { poolFirst } from "./rewrites/pool_first.ts";
 export { defineRule, operatorsWithRule, type Rule, type RuleContext } from "./rule.ts";
 export { stopGradient } from "./stop_gradient.ts";

@@ -2,6 +2,7 @@
 
 import type { Graph, Node, Shape, Value } from "../onnx/mod.ts";
 import type { Device } from "../runtime/mod.ts";
+import type { Part } from "./accumulate.ts";
 import { AutodiffError } from "./errors.ts";
 import { expandTo, sumTo } from "./broadcast.ts";
 
@@ -10,9 +11,9 @@ import { expandTo, sumTo } from "./broadcast.ts";
  *
  * A gradient that is returned must broadcast to its input's shape: it may have size 1 (or no axis at all) where all
  * elements along an axis are alike. Nothing larger than the input's shape may be returned: `ctx.sumTo` undoes
- * broadcasting. Gradients of inputs with `ctx.needs[i]` false are ignored, and nodes made only for them are removed.
+ * broadcasting. A `Part` is a gradient that is zero but for a stretch of one axis. Gradients of inputs with `ctx.needs[i]` false are ignored, and nodes made only for them are removed.
  */
-export type Rule = (ctx: RuleContext) => readonly (Value | undefined)[];
+export type Rule = (ctx: RuleContext) => readonly (Value | Part | undefined)[];
 
 /** What `RuleContext` is made from. */
 export interface RuleContextOptions {

@@ -3,7 +3,8 @@
     python tests/peers/train_step.py --threads 2
 
 Reads one JSON request a line from stdin, {"case": NAME, "steps": N, "layout": "nchw" | "nhwc"}, and answers with one
-JSON line, {"case", "ms": [milliseconds of each step], "loss": last loss, "torch": version, "peak_mb": resident peak}.
+JSON line, {"case", "ms": [milliseconds of each step], "cpu_ms": [processor time of each step, all threads], "loss": last
+loss, "torch": version, "peak_mb": resident peak}.
 The caller alternates its own steps with these, so that both see the same load of the machine. A case is built at its
 first request; {"case": null} lists the cases. Needs only torch.
 """
@@ -143,16 +144,15 @@ def main() -> None:
             built.clear()
             built[key] = Case(*key)
             built[key].step()
-        times, loss = [], 0.0
+        times, cpu, loss = [], [], 0.0
         for _ in range(request.get("steps", 1)):
-            start = time.perf_counter()
+            start, busy = time.perf_counter(), time.process_time()
             loss = built[key].step()
+            cpu.append(round(1e3 * (time.process_time() - busy), 2))
             times.append(round(1e3 * (time.perf_counter() - start), 2))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(
-            json.dumps({"case": key[0], "ms": times, "loss": loss, "torch": torch.__version__, "peak_mb": round(peak)}),
-            flush=True,
-        )
+        answer = {"case": key[0], "ms": times, "cpu_ms": cpu, "loss": loss}
+        print(json.dumps({**answer, "torch": torch.__version__, "peak_mb": round(peak)}), flush=True)
 
 
 if __name__ == "__main__":

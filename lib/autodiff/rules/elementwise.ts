@@ -166,7 +166,7 @@ defineRule("Mod", (ctx) => {
 });
 
 /** y = x, in another element type: dx = g in x's type. */
-defineRule("Cast", (ctx) => [cast(ctx.compactGradient, ctx.node.input(0).dtype)]);
+defineRule(["Cast", "CastLike"], (ctx) => [cast(ctx.compactGradient, ctx.node.input(0).dtype)]);
 /** y = x. */
 defineRule("Identity", (ctx) => [ctx.compactGradient]);
 

@@ -23,12 +23,12 @@ import {
   unsqueeze,
   type Value,
 } from "../../onnx/mod.ts";
+import { Part } from "../accumulate.ts";
 import { composeShape, shapeValue, zerosLike } from "../broadcast.ts";
 import { defineRule, type RuleContext } from "../rule.ts";
-import { padded } from "./layout.ts";
 
 /**
- * y = whole slices of x along an axis: dx = g added up at the indices. One known index is a Pad.
+ * y = whole slices of x along an axis: dx = g added up at the indices. One known index is a part of zeros.
  */
 defineRule("Gather", (ctx) => {
   const { node } = ctx;
@@ -39,7 +39,7 @@ defineRule("Gather", (ctx) => {
   if (known?.length === 1 && typeof size === "number") {
     const at = known[0]! < 0 ? known[0]! + size : known[0]!;
     const g = indices.rank === 1 ? ctx.gradient : reshape(ctx.gradient, sizesAround(x, axis, 1));
-    return [padded(g, [[axis, at, size - at - 1]])];
+    return [new Part(g, axis, at, size - at - 1)];
   }
   // One index axis in place of the indices' own axes; the indices repeat over x's other axes.
   const g = indices.rank === 1 ? ctx.gradient : reshape(ctx.gradient, sizesAround(x, axis, -1));

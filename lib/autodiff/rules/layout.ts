@@ -14,6 +14,7 @@ import {
   trilu,
   type Value,
 } from "../../onnx/mod.ts";
+import { Part } from "../accumulate.ts";
 import { composeShape, isUniform, reshapeTo, zerosLike } from "../broadcast.ts";
 import { defineRule } from "../rule.ts";
 import { times } from "../simplify.ts";
@@ -65,7 +66,7 @@ defineRule("Split", (ctx) => {
   if (given.length === 1 && typeof size === "number" && sizes.every((part) => typeof part === "number")) {
     const at = ctx.gradients.findIndex((gradient) => gradient !== undefined);
     const before = total(sizes.slice(0, at));
-    return [padded(given[0]!, [[axis, before, size - before - sizes[at]!]])];
+    return [new Part(given[0]!, axis, before, size - before - sizes[at]!)];
   }
   const parts = node.outputs.map((output, i) => {
     if (!output) throw ctx.fail(`expected all outputs to be asked for, found none at ${i}`);
@@ -112,7 +113,12 @@ defineRule("Slice", (ctx) => {
     if (stride > 1) result = spread(result, axis, stride, count);
     around.push([axis, lowest, size - lowest - count * stride]);
   });
-  return [padded(result, around)];
+  const [[axis, before, after] = [0, 0, 0], ...others] = around;
+  return [
+    around.length > 0 && others.length === 0 && before >= 0 && after >= 0
+      ? new Part(result, axis, before, after)
+      : padded(result, around),
+  ];
 });
 
 /** Repeating: dx = g summed over the repetitions, from a shape with an axis of its own for each. */

@@ -1,7 +1,7 @@
 /** Gradients of matrix products. */
 
-import { gemm, matMul, reshape, type Shape, transpose, type Value } from "../../onnx/mod.ts";
-import { composeShape, reshapeTo, sumTo } from "../broadcast.ts";
+import { type Dim, gemm, matMul, reshape, type Shape, transpose, type Value } from "../../onnx/mod.ts";
+import { beforeReshape, composeShape, reshapeTo, sumTo } from "../broadcast.ts";
 import { defineRule, type RuleContext } from "../rule.ts";
 import { times } from "../simplify.ts";
 
@@ -9,20 +9,23 @@ import { times } from "../simplify.ts";
  * Y = A · B: dA = G · Bᵀ, dB = Aᵀ · G, summed over the batch dimensions along which an operand was broadcast.
  *
  * ONNX Runtime folds a Transpose of the last two axes into the product that reads it (FusedMatMul), and Gemm takes
- * transposed operands as they are, so that no transposed copy is written. A weight of two dimensions that is multiplied by
- * batched activations gets its gradient from one product over all rows, [rows, k]ᵀ · [rows, n], instead of a batch of
- * products and a sum.
+ * transposed operands as they are, so that no transposed copy is written. Batched activations times a weight of two
+ * dimensions are one product over all rows: dA = [rows, n] · Bᵀ, dB = [rows, k]ᵀ · [rows, n].
  */
 defineRule("MatMul", (ctx) => {
   const a = ctx.shape(0), b = ctx.shape(1);
   if (a.length === 1 || b.length === 1) return vectorProduct(ctx);
-  const weight = () =>
-    b.length === 2 && a.length > 2
-      ? gemm(rows(ctx.input(0)), rows(ctx.gradient), undefined, { transA: true })
-      : productTo(ctx.input(0), ctx.gradient, true, false, b);
+  if (b.length === 2 && a.length > 2) {
+    const width = b[1]!;
+    const g = rows(typeof width === "number" ? beforeReshape(ctx.gradient) : ctx.gradient, width);
+    return [
+      ctx.needs[0] ? reshapeTo(gemm(g, ctx.input(1), undefined, { transB: true }), ctx.node.input(0)) : undefined,
+      ctx.needs[1] ? gemm(rows(ctx.input(0), a.at(-1)!), g, undefined, { transA: true }) : undefined,
+    ];
+  }
   return [
     ctx.needs[0] ? productTo(ctx.gradient, ctx.input(1), false, true, a) : undefined,
-    ctx.needs[1] ? weight() : undefined,
+    ctx.needs[1] ? productTo(ctx.input(0), ctx.gradient, true, false, b) : undefined,
   ];
 });
 
@@ -65,9 +68,9 @@ function turned(x: Value): Value {
   return transpose(x, order);
 }
 
-/** All axes but the last joined: [rows, k]. */
-function rows(x: Value): Value {
-  const width = x.shape.at(-1)!;
+/** Rows of a width, all other axes joined: [rows, width]. */
+function rows(x: Value, width: Dim): Value {
+  if (x.rank === 2 && x.shape[1] === width) return x;
   return reshape(x, typeof width === "number" ? [-1, width] : composeShape(x, [-1, { axis: x.rank - 1 }]));
 }
 

@@ -18,9 +18,9 @@ import {
   tensor,
   toNumbers,
 } from "../../onnx/mod.ts";
-import { Random } from "../../runtime/mod.ts";
+import { type Device, Random } from "../../runtime/mod.ts";
 import { assertClose, checkGradients, type GradientCase, runGraph } from "../gradient_check.ts";
-import { type Device, gradients } from "../mod.ts";
+import { gradients } from "../mod.ts";
 
 const PIECEWISE = { step: 5e-3, tolerance: 2e-3 } as const;
 const LINEAR = { step: 0.5, tolerance: 2e-5 } as const;

@@ -11,6 +11,8 @@ import {
   max,
   mul,
   reducedAxes,
+  reduceL1,
+  reduceL2,
   reduceProd,
   reduceSum,
   scatterElements,
@@ -22,7 +24,7 @@ import {
 } from "../../onnx/mod.ts";
 import { countOf, zerosLike } from "../broadcast.ts";
 import { defineRule, type RuleContext } from "../rule.ts";
-import { constantNumber, over, times } from "../simplify.ts";
+import { constantNumber, minus, over, times } from "../simplify.ts";
 
 /** y = Σ x: dx = g. */
 defineRule("ReduceSum", (ctx) => [kept(ctx, ctx.compactGradient)]);
@@ -67,6 +69,20 @@ defineRule("ReduceL2", (ctx) => {
   const y = kept(ctx, ctx.output());
   const least = y.dtype === "float64" ? 1e-200 : y.dtype === "float32" ? 1e-30 : 1e-4;
   return [times(over(kept(ctx, ctx.compactGradient), max([y, least])), ctx.input(0))];
+});
+
+/**
+ * y = x / n with n = (Σ |x|ᵖ)^(1/p) along an axis, p 1 or 2: dx = (g − n' · Σ g y) / n, where n' = ∂n/∂x is sign x for p = 1
+ * and y for p = 2.
+ */
+defineRule("LpNormalization", (ctx) => {
+  const { node } = ctx;
+  const x = ctx.input(0), y = ctx.output();
+  const options = { axes: [node.axis(node.int("axis"), x.rank)], keepdims: true };
+  const first = node.int("p") === 1;
+  const norm = first ? reduceL1(x, options) : reduceL2(x, options);
+  const along = reduceSum(times(ctx.compactGradient, y), options);
+  return [over(minus(ctx.compactGradient, times(first ? sign(x) : y, along)), norm)];
 });
 
 /**

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import {
   cumSum,
+  lpNormalization,
   reduceL1,
   reduceL2,
   reduceLogSum,
@@ -79,6 +80,16 @@ Deno.test("cumSum's gradient is the central difference, exclusive or not, in bot
       inputs: { x: { shape } },
       build: ({ x }) =>
         cumSum(x!, random.int(shape.length), { exclusive: i % 2 === 1, reverse: Math.floor(i / 2) % 2 === 1 }),
+    };
+  });
+});
+
+Deno.test("lpNormalization's gradient is the central difference for both norms on every axis", async () => {
+  await checkGradients(12, Random.seeded("lpNormalization"), (random, i) => {
+    const shape = randomShape(random, 1 + random.int(3));
+    return {
+      inputs: { x: { shape, sample: (source) => (source.chance(0.5) ? 1 : -1) * source.uniform(0.2, 2) } },
+      build: ({ x }) => lpNormalization(x!, { axis: random.int(shape.length), p: i % 2 === 0 ? 1 : 2 }),
     };
   });
 });

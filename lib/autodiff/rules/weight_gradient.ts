@@ -140,7 +140,7 @@ function rows(correlation: Correlation, { channels, outputs, spatial, taps, coun
   const x = reshape(picked, [taps, -1, channels]);
   const g = transpose(reshape(gradient, [-1, outputs * count]), [1, 0]);
   const product = matMul(reshape(g, [outputs, -1]), x);
-  return reshape(transpose(product, [1, 2, 0]), [outputs, channels, ...kernel]);
+  return reshape(transpose(reshape(product, [taps, outputs * channels]), [1, 0]), [outputs, channels, ...kernel]);
 }
 
 function shifts(correlation: Correlation, { channels, outputs, taps, count }: Sizes): Value {
@@ -152,8 +152,8 @@ function shifts(correlation: Correlation, { channels, outputs, taps, count }: Si
   const products = shifted(correlation).map((x) =>
     reduceSum(matMul(g, transpose(split(x, inputs), turn)), { axes: [0] })
   );
-  const all = reshape(concat(products, 0), [taps, outputs, inputs]);
-  return reshape(transpose(all, [1, 2, 0]), [outputs, inputs, ...kernel]);
+  const all = reshape(concat(products, 0), [taps, outputs * inputs]);
+  return reshape(transpose(all, [1, 0]), [outputs, inputs, ...kernel]);
 }
 
 /** For each tap the part of the padded input that it meets, in the gradient's spatial shape. */
