@@ -24,5 +24,8 @@ export * from "./schedules.ts";
 export { type WeightSource } from "./step_engine.ts";
 export { type LossContext, type LossResult } from "./step_plan.ts";
 export { type NormalizationMode, trainable, TrainableModel, type TrainableOptions } from "./trainable.ts";
+export { TENSORFLOW_BACKENDS, type TensorFlowBackend, type TensorFlowRuntime } from "./tfjs/backend.ts";
+export { compileTensorFlowStep, TensorFlowStep, type TensorFlowStepOptions } from "./tfjs/compile_tensorflow_step.ts";
+export { tensorFlowOperators } from "./tfjs/operator.ts";
 export * from "./transforms.ts";
 export { findWeights } from "./weights.ts";

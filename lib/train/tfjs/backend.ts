@@ -58,7 +58,9 @@ async function start(backend: TensorFlowBackend): Promise<{ tf: TensorFlow; name
   const tf = native ? added as TensorFlow : await import("@tensorflow/tfjs");
   tf.env().set("PROD", true); // no advice to install another package
   const name = native ? "tensorflow" : backend;
-  if (!await tf.setBackend(name)) throw new TrainError(`expected the backend "${name}" to start, found that it did not`);
+  if (!await tf.setBackend(name)) {
+    throw new TrainError(`expected the backend "${name}" to start, found that it did not`);
+  }
   await tf.ready();
   return { tf, name: native ? optional! : "@tensorflow/tfjs" };
 }

@@ -3,10 +3,10 @@
 import { Graph } from "../../onnx/mod.ts";
 import { Step, type StepOptions } from "../compile_step.ts";
 import { TrainError } from "../errors.ts";
-import { trainable } from "../trainable.ts";
+import { trainable, type TrainableModel } from "../trainable.ts";
 import { startTensorFlow, type TensorFlowBackend, type TensorFlowRuntime } from "./backend.ts";
 import { TensorFlowEngine } from "./engine.ts";
-import { planTensorFlow } from "./plan.ts";
+import { planTensorFlow, type TensorFlowPlan } from "./plan.ts";
 
 /** Settings of `compileTensorFlowStep`: those of `compileStep` that TensorFlow.js has too. */
 export interface TensorFlowStepOptions extends
@@ -21,7 +21,18 @@ export interface TensorFlowStepOptions extends
 /** A `Step` that TensorFlow.js runs, and which TensorFlow.js that is. */
 export class TensorFlowStep extends Step {
   /** Which package and backend were picked, and why not a faster one. */
-  readonly engine!: Readonly<Omit<TensorFlowRuntime, "tf">>;
+  readonly engine: Readonly<Omit<TensorFlowRuntime, "tf">>;
+
+  /** @internal use compileTensorFlowStep */
+  constructor(
+    model: TrainableModel,
+    plan: TensorFlowPlan,
+    { tf, ...engine }: TensorFlowRuntime,
+    seed: string | number,
+  ) {
+    super(model, { ...plan.step, initial: {} }, new TensorFlowEngine(tf, plan, seed));
+    this.engine = engine;
+  }
 }
 
 /**
@@ -47,7 +58,5 @@ export async function compileTensorFlowStep(options: TensorFlowStepOptions): Pro
     accumulate,
     symbols: options.symbols ?? {},
   });
-  const { tf, ...engine } = await startTensorFlow(options.backend);
-  const step = new TensorFlowStep(trained, { ...plan.step, initial: {} }, new TensorFlowEngine(tf, plan, seed));
-  return Object.assign(step, { engine });
+  return new TensorFlowStep(trained, plan, await startTensorFlow(options.backend), seed);
 }

@@ -2,8 +2,9 @@
 
 import type { Tensor as TensorFlowTensor } from "@tensorflow/tfjs";
 import { ancestors, type DType, type Tensor, type Value } from "../../onnx/mod.ts";
-import { WorkError } from "../../runtime/mod.ts";
+import { describeError, InputError, WorkError } from "../../runtime/mod.ts";
 import type { Batch } from "../batch.ts";
+import { TrainError } from "../errors.ts";
 import { dropoutMasks, type StepHost, type StepOutcome, type WeightSource } from "../step_engine.ts";
 import { PORTS } from "../step_plan.ts";
 import type { TensorFlow } from "./backend.ts";
@@ -61,7 +62,11 @@ export class TensorFlowEngine implements StepHost {
     let sums: TensorFlowTensor[] = [], statistics: Tensors = {}, last: Differentiated | undefined, loss = 0;
     const spent: TensorFlowTensor[] = [];
     for (const [micro, batch] of batches.entries()) {
-      last = this.#differentiate(batch, dropoutMasks(this.#plan.step, batch, [this.#seed, "dropout", step, micro]), statistics);
+      last = this.#differentiate(
+        batch,
+        dropoutMasks(this.#plan.step, batch, [this.#seed, "dropout", step, micro]),
+        statistics,
+      );
       statistics = last.statistics;
       const [found] = await last.loss.data();
       loss += found! / batches.length;
@@ -72,7 +77,13 @@ export class TensorFlowEngine implements StepHost {
           return before[i] ? tf.add(before[i], part) : tf.clone(part);
         })
       );
-      spent.push(last.loss, ...last.gradients, ...Object.values(last.statistics), ...Object.values(last.metrics), ...sums);
+      spent.push(
+        last.loss,
+        ...last.gradients,
+        ...Object.values(last.statistics),
+        ...Object.values(last.metrics),
+        ...sums,
+      );
     }
     if (!last) throw new WorkError("step: expected at least one batch, found none");
     const [norm, ...fresh] = tf.tidy(() =>
@@ -146,7 +157,12 @@ export class TensorFlowEngine implements StepHost {
         extra.push(...rest.map((each) => tf.keep(tf.clone(each))));
         return tf.reshape(result!, []);
       };
-      return tf.valueAndGrads(loss)(names.map((name) => this.#get(name)));
+      try {
+        return tf.valueAndGrads(loss)(names.map((name) => this.#get(name)));
+      } catch (error) {
+        if (error instanceof InputError) throw error;
+        throw new TrainError(`step: TensorFlow.js: gradients: ${describeError(error, 300)}`, { cause: error });
+      }
     });
     const found = new Map(names.map((name, i) => [name, grads[i]!]));
     const fresh = [...forward.statistics.keys()], told = [...forward.metrics.keys()];

@@ -34,7 +34,9 @@ export class Interpreter {
     if (missing.length > 0) {
       const names = [...new Set(missing.map(({ domain, opType }) => domain ? `${domain}.${opType}` : opType))];
       throw new TrainError(
-        `graph "${graph.name}": expected operators that TensorFlow.js runs, found ${names.join(", ")} (first in ${missing[0]})`,
+        `graph "${graph.name}": expected operators that TensorFlow.js runs, found ${names.join(", ")} (first in ${
+          missing[0]
+        })`,
       );
     }
     this.#nodes = needed;

@@ -3,7 +3,7 @@
 import { cast, Graph, type Tensor, type Value } from "../../onnx/mod.ts";
 import { acceptedIntegers } from "../losses/accepted.ts";
 import { applyOptimizer, OptimizerContext } from "../optimizer.ts";
-import { averages, PORTS, type PlanOptions, type Slot, type SlotRole, type StepPlan, writeLoss } from "../step_plan.ts";
+import { averages, type PlanOptions, PORTS, type Slot, type SlotRole, type StepPlan, writeLoss } from "../step_plan.ts";
 import type { TrainableModel } from "../trainable.ts";
 import { copyModel } from "../training_graph.ts";
 

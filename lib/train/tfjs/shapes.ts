@@ -11,7 +11,9 @@ import type { TensorFlow } from "./backend.ts";
  */
 export function broadcastTogether({ tf, node }: OperatorContext, tensors: readonly Tensor[]): Tensor[] {
   const shape = broadcastShapes(...tensors.map((each) => each.shape)) as number[] | undefined;
-  if (!shape) throw node.fail(`expected shapes that broadcast, found ${tensors.map(({ shape }) => `[${shape}]`).join(", ")}`);
+  if (!shape) {
+    throw node.fail(`expected shapes that broadcast, found ${tensors.map(({ shape }) => `[${shape}]`).join(", ")}`);
+  }
   return tensors.map((each) => broadcast(tf, each, shape));
 }
 
@@ -20,6 +22,11 @@ export function broadcast(tf: TensorFlow, x: Tensor, shape: readonly number[]): 
   if (String(x.shape) === String(shape)) return x;
   if (x.dtype !== "bool") return tf.broadcastTo(x, [...shape]);
   return tf.cast(tf.broadcastTo(tf.cast(x, "int32"), [...shape]), "bool");
+}
+
+/** Parts along an axis. A single part is x itself: tf.split has no gradient for it. */
+export function parts<T extends Tensor>(tf: TensorFlow, x: T, sizes: readonly number[], axis: number): T[] {
+  return sizes.length === 1 ? [x] : tf.split(x, [...sizes], axis);
 }
 
 /** `compute` on the tensor with one axis moved to the end, and moved back. */

@@ -7,7 +7,7 @@ import type { Tensor, Tensor3D, Tensor4D } from "@tensorflow/tfjs";
 import { convWindow, poolWindow, transposedPads } from "../../../onnx/mod.ts";
 import type { TensorFlow } from "../backend.ts";
 import { defineTensorFlow, type OperatorContext } from "../operator.ts";
-import { alongChannels } from "../shapes.ts";
+import { alongChannels, parts } from "../shapes.ts";
 
 /** A window over height and width. */
 interface Window2D {
@@ -35,8 +35,8 @@ defineTensorFlow({
       const kernels = tf.reshape(w, [w.shape[0], w.shape[1], groups, outputs / groups]) as Tensor4D;
       y = tf.depthwiseConv2d(x, kernels, window.strides, "valid");
     } else {
-      const maps = tf.split(x, groups, 3), kernels = tf.split(w, groups, 3);
-      y = tf.concat(maps.map((map, i) => tf.conv2d(map as Tensor4D, kernels[i]! as Tensor4D, window.strides, "valid")), 3);
+      const kernels = grouped(tf, w, groups);
+      y = tf.concat(grouped(tf, x, groups).map((map, i) => tf.conv2d(map, kernels[i]!, window.strides, "valid")), 3);
     }
     return finish(context, y);
   },
@@ -48,13 +48,16 @@ defineTensorFlow({
     // [I, O, H, W] → [H, W, O, I]
     const w = dilated(tf, tf.transpose(as2d(tf, context.input(1)), [2, 3, 1, 0]) as Tensor4D, window.dilations);
     const [batch, height, width] = x.shape, [kernelHeight, kernelWidth, outputs] = w.shape;
-    const full = [(height - 1) * window.strides[0] + kernelHeight, (width - 1) * window.strides[1] + kernelWidth] as const;
+    const full = [
+      (height - 1) * window.strides[0] + kernelHeight,
+      (width - 1) * window.strides[1] + kernelWidth,
+    ] as const;
     const groups = node.int("group");
-    const kernels = tf.split(w, groups, 3);
-    const parts = tf.split(x, groups, 3).map((map, i) =>
-      tf.conv2dTranspose(map as Tensor4D, kernels[i]! as Tensor4D, [batch, ...full, outputs], window.strides, "valid")
+    const kernels = grouped(tf, w, groups);
+    const maps = grouped(tf, x, groups).map((map, i) =>
+      tf.conv2dTranspose(map, kernels[i]!, [batch, ...full, outputs], window.strides, "valid")
     );
-    const y = parts.length === 1 ? parts[0]! : tf.concat(parts, 3);
+    const y = maps.length === 1 ? maps[0]! : tf.concat(maps, 3);
     const given = node.ints("output_padding", []);
     const extra = is1d(context) ? [0, given[0] ?? 0] : [given[0] ?? 0, given[1] ?? 0];
     const grown = tf.pad(y, [[0, 0], [0, extra[0]!], [0, extra[1]!], [0, 0]]);
@@ -99,6 +102,11 @@ function spatialAxes({ rank }: Tensor): number[] {
 
 function is1d(context: OperatorContext): boolean {
   return context.input(0).rank === 3;
+}
+
+/** Equal parts of the last axis. */
+function grouped(tf: TensorFlow, x: Tensor4D, groups: number): Tensor4D[] {
+  return parts(tf, x, new Array<number>(groups).fill(x.shape[3] / groups), 3);
 }
 
 function sameStrides({ strides }: Window2D): boolean {
@@ -171,7 +179,10 @@ function dilated(tf: TensorFlow, w: Tensor4D, dilations: readonly [number, numbe
     const spread = tf.pad(apart, apart.shape.map((_, i) => i === axis + 1 ? [0, dilation - 1] : [0, 0]));
     const shape = kernel.shape.map((length, i) => i === axis ? length * dilation : length);
     const joined = tf.reshape(spread, shape);
-    return tf.slice(joined, [0, 0, 0, 0], shape.map((length, i) => i === axis ? length - dilation + 1 : length)) as Tensor4D;
+    return tf.slice(
+      joined,
+      [0, 0, 0, 0],
+      shape.map((length, i) => i === axis ? length - dilation + 1 : length),
+    ) as Tensor4D;
   }, w);
 }
-

@@ -8,11 +8,13 @@ import { defineTensorFlow, type OperatorContext, type TensorFlowOperator } from 
 import { broadcast, broadcastTogether, onLastAxis } from "../shapes.ts";
 import type { TensorFlow } from "../backend.ts";
 
-const unary = (compute: (tf: TensorFlow, x: Tensor, context: OperatorContext) => Tensor): TensorFlowOperator => (context) =>
-  compute(context.tf, context.input(0), context);
+const unary =
+  (compute: (tf: TensorFlow, x: Tensor, context: OperatorContext) => Tensor): TensorFlowOperator => (context) =>
+    compute(context.tf, context.input(0), context);
 
-const binary = (compute: (tf: TensorFlow, a: Tensor, b: Tensor, context: OperatorContext) => Tensor): TensorFlowOperator =>
-(context) => compute(context.tf, context.input(0), context.input(1), context);
+const binary =
+  (compute: (tf: TensorFlow, a: Tensor, b: Tensor, context: OperatorContext) => Tensor): TensorFlowOperator =>
+  (context) => compute(context.tf, context.input(0), context.input(1), context);
 
 /** All inputs in their common shape, two at a time. */
 const folded = (compute: (tf: TensorFlow, a: Tensor, b: Tensor) => Tensor): TensorFlowOperator => (context) => {

@@ -38,7 +38,8 @@ defineTensorFlow({
   ScatterElements(context) {
     const { tf, node } = context, x = context.input(0);
     const places = tf.reshape(elementPlaces(context, x.shape, context.axis()), [-1]) as ReturnType<typeof tf.tensor1d>;
-    const added = (updates: Tensor) => tf.reshape(tf.unsortedSegmentSum(tf.reshape(updates, [-1]), places, x.size), x.shape);
+    const added = (updates: Tensor) =>
+      tf.reshape(tf.unsortedSegmentSum(tf.reshape(updates, [-1]), places, x.size), x.shape);
     const sum = added(context.input(2));
     const reduction = node.string("reduction", "none");
     if (reduction === "add") return tf.add(x, sum);
@@ -48,7 +49,10 @@ defineTensorFlow({
   },
   OneHot(context) {
     const { tf, node } = context, indices = tf.cast(context.input(0), "int32"), depth = context.numbers(1)![0]!;
-    const hot = tf.cast(tf.oneHot(wrapped(context, indices, depth) as ReturnType<typeof tf.tensor1d>, depth), "float32");
+    const hot = tf.cast(
+      tf.oneHot(wrapped(context, indices, depth) as ReturnType<typeof tf.tensor1d>, depth),
+      "float32",
+    );
     const [off, on] = context.numbers(2) as [number, number];
     const result = tf.cast(off === 0 && on === 1 ? hot : tf.add(tf.mul(hot, on - off), off), context.input(2).dtype);
     const axis = node.axis(node.int("axis", -1), result.rank);

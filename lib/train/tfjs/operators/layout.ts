@@ -4,6 +4,7 @@ import type { Tensor } from "@tensorflow/tfjs";
 import { broadcastShapes, permutation } from "../../../onnx/mod.ts";
 import { toTensorFlow } from "../convert.ts";
 import { defineTensorFlow, type OperatorContext } from "../operator.ts";
+import { parts } from "../shapes.ts";
 
 defineTensorFlow({
   Shape(context) {
@@ -26,11 +27,15 @@ defineTensorFlow({
   ConstantOfShape(context) {
     const attribute = context.node.attribute("value");
     const value = attribute?.kind === "tensor" ? toTensorFlow(context.tf, attribute.value) : context.tf.scalar(0);
-    return context.tf.mul(context.tf.ones(context.numbers(0)!, value.dtype as "float32"), context.tf.reshape(value, []));
+    return context.tf.mul(
+      context.tf.ones(context.numbers(0)!, value.dtype as "float32"),
+      context.tf.reshape(value, []),
+    );
   },
   Range(context) {
     const [start, limit, delta] = [0, 1, 2].map((i) => context.numbers(i)![0]!);
-    return context.tf.range(start!, limit!, delta, context.input(0).dtype as "float32");
+    const empty = (limit! - start!) * delta! <= 0; // tf.range turns around instead
+    return context.tf.range(start!, empty ? start! : limit!, delta, context.input(0).dtype as "float32");
   },
   Reshape(context) {
     const x = context.input(0), wanted = context.numbers(1)!;
@@ -57,7 +62,9 @@ defineTensorFlow({
   Expand(context) {
     const x = context.input(0);
     const shape = broadcastShapes(x.shape, context.numbers(1)!) as number[] | undefined;
-    if (!shape) throw context.node.fail(`expected a shape that [${x.shape}] broadcasts to, found [${context.numbers(1)}]`);
+    if (!shape) {
+      throw context.node.fail(`expected a shape that [${x.shape}] broadcasts to, found [${context.numbers(1)}]`);
+    }
     return context.tf.broadcastTo(x, shape);
   },
   Tile: (context) => context.tf.tile(context.input(0), context.numbers(1)!),
@@ -67,7 +74,7 @@ defineTensorFlow({
     const part = Math.ceil(x.shape[axis]! / count);
     const sizes = context.numbers(1) ??
       Array.from({ length: count }, (_, i) => Math.max(0, Math.min(part, x.shape[axis]! - i * part)));
-    return context.tf.split(x, sizes, axis);
+    return parts(context.tf, x, sizes, axis);
   },
   Pad: pad,
   DepthToSpace(context) {

@@ -14,8 +14,15 @@ defineTensorFlow({
     const axes = x.shape.map((_, i) => i).filter((axis) => axis !== 1);
     const batch = moments(tf, x, axes);
     const momentum = node.float("momentum");
-    const blended = (old: Tensor, fresh: Tensor) => tf.add(tf.mul(old, momentum), tf.mul(tf.reshape(fresh, [-1]), 1 - momentum));
-    const y = normalised(context, batch.centred, batch.variance, alongChannels(tf, scale, x.rank), alongChannels(tf, bias, x.rank));
+    const blended = (old: Tensor, fresh: Tensor) =>
+      tf.add(tf.mul(old, momentum), tf.mul(tf.reshape(fresh, [-1]), 1 - momentum));
+    const y = normalised(
+      context,
+      batch.centred,
+      batch.variance,
+      alongChannels(tf, scale, x.rank),
+      alongChannels(tf, bias, x.rank),
+    );
     return [y, blended(mean, batch.mean), blended(variance, batch.variance)];
   },
   InstanceNormalization(context) {
@@ -38,6 +45,11 @@ defineTensorFlow({
     const [scale, bias] = [1, 2].map((i) => alongChannels(tf, context.input(i), x.rank));
     return tf.add(tf.mul(plain, scale!), bias!);
   },
+  LpNormalization(context) {
+    const { tf, node } = context, x = context.input(0), axis = context.axis();
+    const length = node.int("p") === 1 ? tf.sum(tf.abs(x), axis, true) : tf.sqrt(tf.sum(tf.square(x), axis, true));
+    return tf.div(x, length);
+  },
   /** As it is outside training; the step itself feeds the masks of training. */
   Dropout(context) {
     if (context.numbers(2)?.[0]) throw context.lacks("training_mode true");
@@ -46,7 +58,14 @@ defineTensorFlow({
   },
 });
 
-function perChannel(context: OperatorContext, mean: Tensor, variance: Tensor, scale: Tensor, bias: Tensor, epsilon: number) {
+function perChannel(
+  context: OperatorContext,
+  mean: Tensor,
+  variance: Tensor,
+  scale: Tensor,
+  bias: Tensor,
+  epsilon: number,
+) {
   const { tf } = context, x = context.input(0);
   const factor = tf.div(scale, tf.sqrt(tf.add(variance, epsilon)));
   const along = (vector: Tensor) => alongChannels(tf, vector, x.rank);
@@ -59,7 +78,13 @@ function moments(tf: TensorFlow, x: Tensor, axes: number[]) {
   return { mean, centred, variance: tf.mean(tf.square(centred), axes, true) };
 }
 
-function normalised({ tf, node }: OperatorContext, centred: Tensor, variance: Tensor, scale: Tensor, bias?: Tensor): Tensor {
+function normalised(
+  { tf, node }: OperatorContext,
+  centred: Tensor,
+  variance: Tensor,
+  scale: Tensor,
+  bias?: Tensor,
+): Tensor {
   const plain = tf.div(centred, tf.sqrt(tf.add(variance, node.float("epsilon"))));
   return bias ? tf.add(tf.mul(plain, scale), bias) : tf.mul(plain, scale);
 }

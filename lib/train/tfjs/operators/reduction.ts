@@ -55,7 +55,10 @@ defineTensorFlow({
   Einsum(context) {
     const equation = context.node.string("equation").replaceAll(" ", "");
     if (equation.includes(".")) throw context.lacks(`the ellipsis of "${equation}"`);
-    return context.tf.einsum(equation, ...context.inputs.map((_, i) => context.input(i)));
+    const letters = [...equation.replaceAll(",", "")].sort();
+    const implied = letters.filter((letter) => letters.indexOf(letter) === letters.lastIndexOf(letter)).join("");
+    const written = equation.includes("->") ? equation : `${equation}->${implied}`;
+    return context.tf.einsum(written, ...context.inputs.map((_, i) => context.input(i)));
   },
 });
 
