@@ -1,11 +1,12 @@
 /** Runs an ONNX graph with TensorFlow.js, node by node. */
 
 import type { Tensor as TensorFlowTensor } from "@tensorflow/tfjs";
-import { ancestors, type Graph, type Node, OnnxError, type Value } from "../../onnx/mod.ts";
+import { ancestors, type Graph, isFloat, type Node, OnnxError, type Value } from "../../onnx/mod.ts";
 import { describeError } from "../../runtime/mod.ts";
 import { TrainError } from "../errors.ts";
 import type { TensorFlow } from "./backend.ts";
 import { toTensorFlow } from "./convert.ts";
+import { withoutGradient } from "./gradient.ts";
 import { OperatorContext, tensorFlowOperator } from "./operator.ts";
 import "./operators/convolution.ts";
 import "./operators/elementwise.ts";
@@ -77,7 +78,10 @@ export class Interpreter {
   #compute(node: Node, values: Values): readonly (TensorFlowTensor | undefined)[] {
     const context = new OperatorContext(this.#tf, node, node.inputs.map((input) => input && values.get(input)));
     try {
-      const made = tensorFlowOperator(node)!(context);
+      const compute = () => tensorFlowOperator(node)!(context);
+      const made = node.outputs.length > 1 || isFloat(node.output().dtype)
+        ? compute()
+        : withoutGradient(this.#tf, context.inputs, compute as () => TensorFlowTensor);
       return "rank" in made ? [made] : made;
     } catch (error) {
       if (error instanceof TrainError || error instanceof OnnxError) throw error;

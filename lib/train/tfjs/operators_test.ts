@@ -164,8 +164,8 @@ for (const [name, build] of Object.entries(CASES)) {
     const x = (...shape: number[]) => {
       const length = shape.reduce((a, b) => a * b, 1);
       // Distinct, and far enough from 0, ½ and whole numbers for differences not to jump.
-      const order = random.permutation(length);
-      const data = Array.from(order, (place) => (place - length / 2 + 0.3) * 2.9 / length);
+      const order = random.shuffle(Array.from({ length }, (_, i) => i));
+      const data = order.map((place) => (place - length / 2 + 0.3) * 2.9 / length);
       return graph.parameter(`x${graph.parameters.length}`, tensor("float32", shape, data));
     };
     const ints = (values: readonly number[], shape: readonly number[] = [values.length]) =>

@@ -4,6 +4,7 @@ import type { Tensor } from "@tensorflow/tfjs";
 import { dtypeOf } from "../../../onnx/mod.ts";
 import { stopsGradient } from "../../../autodiff/mod.ts";
 import { tensorFlowType } from "../convert.ts";
+import { withoutGradient } from "../gradient.ts";
 import { defineTensorFlow, type OperatorContext, type TensorFlowOperator } from "../operator.ts";
 import { broadcast, broadcastTogether, onLastAxis } from "../shapes.ts";
 import type { TensorFlow } from "../backend.ts";
@@ -58,7 +59,7 @@ defineTensorFlow({
     return context.tf.clipByValue(context.input(0), low, high);
   },
 
-  Identity: unary((tf, x, { node }) => stopsGradient(node) ? detached(tf, x) : x),
+  Identity: unary((tf, x, { node }) => stopsGradient(node) ? withoutGradient(tf, [x], () => x.clone()) : x),
   Cast: unary((tf, x, { node }) => {
     const to = tensorFlowType(dtypeOf(node.int("to"))!);
     return to === "bool" ? tf.notEqual(x, tf.zerosLike(x)) : tf.cast(x, to);
@@ -94,7 +95,10 @@ defineTensorFlow({
   Elu: unary((tf, x, { node }) => node.float("alpha") === 1 ? tf.elu(x) : scaledElu(tf, x, node.float("alpha"), 1)),
   Celu: unary((tf, x, { node }) => tf.mul(tf.elu(tf.div(x, node.float("alpha"))), node.float("alpha"))),
   Selu: unary((tf, x, { node }) => scaledElu(tf, x, node.float("alpha"), node.float("gamma"))),
-  ThresholdedRelu: unary((tf, x, { node }) => tf.mul(x, tf.cast(tf.greater(x, node.float("alpha")), "float32"))),
+  ThresholdedRelu: unary((tf, x, { node }) => {
+    const above = () => tf.cast(tf.greater(x, node.float("alpha")), "float32");
+    return tf.mul(x, withoutGradient(tf, [x], above));
+  }),
   Sigmoid: unary((tf, x) => tf.sigmoid(x)),
   HardSigmoid: unary((tf, x, { node }) =>
     tf.clipByValue(tf.add(tf.mul(x, node.float("alpha")), node.float("beta")), 0, 1)
@@ -116,14 +120,6 @@ defineTensorFlow({
 
 function scaledElu(tf: TensorFlow, x: Tensor, alpha: number, gamma: number): Tensor {
   return tf.mul(tf.add(tf.relu(x), tf.mul(tf.expm1(tf.neg(tf.relu(tf.neg(x)))), alpha)), gamma);
-}
-
-/** x without its gradient. */
-function detached(tf: TensorFlow, x: Tensor): Tensor {
-  return tf.customGrad((value) => {
-    const own = value as Tensor;
-    return { value: own.clone(), gradFunc: (dy: Tensor) => tf.zerosLike(dy) };
-  })(x);
 }
 
 function truncated(tf: TensorFlow, x: Tensor): Tensor {

@@ -1,6 +1,7 @@
 /** Elements by their places. */
 
 import type { Tensor } from "@tensorflow/tfjs";
+import { withoutGradient } from "../gradient.ts";
 import { defineTensorFlow, type OperatorContext } from "../operator.ts";
 
 defineTensorFlow({
@@ -44,7 +45,12 @@ defineTensorFlow({
     const reduction = node.string("reduction", "none");
     if (reduction === "add") return tf.add(x, sum);
     if (reduction !== "none") throw context.lacks(`reduction ${reduction}`);
-    const replaced = tf.cast(tf.greater(added(tf.onesLike(context.input(2))), 0), x.dtype);
+    const updates = context.input(2);
+    const replaced = withoutGradient(
+      tf,
+      [updates],
+      () => tf.cast(tf.greater(added(tf.onesLike(updates)), 0), x.dtype),
+    );
     return tf.add(tf.mul(x, tf.sub(tf.onesLike(replaced), replaced)), sum);
   },
   OneHot(context) {

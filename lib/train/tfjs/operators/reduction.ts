@@ -1,7 +1,7 @@
 /** Reductions, matrix products, and what is made of them. */
 
 import type { Tensor } from "@tensorflow/tfjs";
-import { broadcastShapes } from "../../../onnx/mod.ts";
+import { broadcastShapes, einsumTerms } from "../../../onnx/mod.ts";
 import type { TensorFlow } from "../backend.ts";
 import { defineTensorFlow, type OperatorContext, type TensorFlowOperator } from "../operator.ts";
 import { broadcast, onLastAxis } from "../shapes.ts";
@@ -52,14 +52,7 @@ defineTensorFlow({
     const scaled = alpha === 1 ? product : tf.mul(product, alpha);
     return bias ? tf.add(scaled, beta === 1 ? bias : tf.mul(bias, beta)) : scaled;
   },
-  Einsum(context) {
-    const equation = context.node.string("equation").replaceAll(" ", "");
-    if (equation.includes(".")) throw context.lacks(`the ellipsis of "${equation}"`);
-    const letters = [...equation.replaceAll(",", "")].sort();
-    const implied = letters.filter((letter) => letters.indexOf(letter) === letters.lastIndexOf(letter)).join("");
-    const written = equation.includes("->") ? equation : `${equation}->${implied}`;
-    return context.tf.einsum(written, ...context.inputs.map((_, i) => context.input(i)));
-  },
+  Einsum: einsum,
 });
 
 function matMul(context: OperatorContext): Tensor {
@@ -73,4 +66,35 @@ function matMul(context: OperatorContext): Tensor {
     ? tf.matMul(tf.reshape(a, [-1, inner]), b)
     : tf.matMul(broadcast(tf, a, [...batch, rows, inner]), broadcast(tf, b, [...batch, inner, columns]));
   return tf.reshape(product, [...batch, ...(left.rank === 1 ? [] : [rows]), ...(right.rank === 1 ? [] : [columns])]);
+}
+
+/** One or two terms, as a matrix product: tf.einsum has no gradient. */
+function einsum(context: OperatorContext): Tensor {
+  const { tf, node } = context;
+  const { terms, output } = einsumTerms(node);
+  if (terms.length > 2) throw context.lacks(`${terms.length} terms`);
+  if (terms.some((term) => new Set(term).size < term.length)) throw context.lacks("a letter twice in a term");
+  const sizes = new Map(terms.flatMap((term, i) => term.map((letter, at) => [letter, context.input(i).shape[at]!])));
+  /** A term in the order of the letters, those that only it has summed away, those it has not as 1. */
+  const arranged = (i: number, letters: readonly string[]) => {
+    const term = terms[i]!, x = context.input(i);
+    const lone = term.flatMap((letter, at) => letters.includes(letter) ? [] : [at]);
+    const summed = lone.length > 0 ? tf.sum(x, lone) : x;
+    const rest = term.filter((letter) => letters.includes(letter));
+    const kept = letters.filter((letter) => rest.includes(letter));
+    return tf.transpose(summed, kept.map((letter) => rest.indexOf(letter)));
+  };
+  if (terms.length === 1) return arranged(0, output);
+  const left = terms[0]!, right = terms[1]!;
+  const both = left.filter((letter) => right.includes(letter));
+  const batch = both.filter((letter) => output.includes(letter)),
+    inner = both.filter((letter) => !output.includes(letter));
+  const rows = output.filter((letter) => left.includes(letter) && !right.includes(letter));
+  const columns = output.filter((letter) => right.includes(letter) && !left.includes(letter));
+  const count = (letters: readonly string[]) => letters.reduce((product, letter) => product * sizes.get(letter)!, 1);
+  const a = tf.reshape(arranged(0, [...batch, ...rows, ...inner]), [count(batch), count(rows), count(inner)]);
+  const b = tf.reshape(arranged(1, [...batch, ...inner, ...columns]), [count(batch), count(inner), count(columns)]);
+  const order = [...batch, ...rows, ...columns];
+  const product = tf.reshape(tf.matMul(a, b), order.map((letter) => sizes.get(letter)!));
+  return tf.transpose(product, output.map((letter) => order.indexOf(letter)));
 }
