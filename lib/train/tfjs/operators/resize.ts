@@ -31,10 +31,10 @@ function source(context: OperatorContext, place: number, from: number, to: numbe
 
 function nearest(context: OperatorContext, x: Tensor, axis: number, places: readonly number[]): Tensor {
   const round: Readonly<Record<string, (place: number) => number>> = {
-    floor: Math.floor,
-    ceil: Math.ceil,
-    round_prefer_floor: (place) => Math.ceil(place - 0.5),
-    round_prefer_ceil: (place) => Math.floor(place + 0.5),
+    "floor": Math.floor,
+    "ceil": Math.ceil,
+    "round_prefer_floor": (place) => Math.ceil(place - 0.5),
+    "round_prefer_ceil": (place) => Math.floor(place + 0.5),
   };
   const chosen = places.map((place) => within(round[context.node.string("nearest_mode")]!(place), x.shape[axis]!));
   return context.tf.gather(x, context.tf.tensor1d(chosen, "int32"), axis);
