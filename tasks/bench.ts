@@ -1,12 +1,16 @@
 /** `deno task bench [data]`: figures of speed, each beside a bare loop over the same files. One file a bench in bench/. */
 
-import { InputError, runCommand } from "../lib/runtime/mod.ts";
+import { InputError, type ProgressListener, runCommand } from "../lib/runtime/mod.ts";
+import { progress } from "../lib/notebook/mod.ts";
 import { type BenchRow, printRows } from "./bench/row.ts";
 
-type Options = { readonly source: string; readonly images: number };
+type Options = { readonly source: string; readonly images: number; readonly onProgress: ProgressListener };
 
 const benches: Record<string, (options: Options) => Promise<BenchRow[]>> = {
-  data: async (options) => (await import("./bench/data.ts")).benchData(options),
+  data: async (options) => [
+    ...await (await import("./bench/data.ts")).benchData(options),
+    ...await (await import("./bench/loader.ts")).benchLoader({ onProgress: options.onProgress }),
+  ],
 };
 
 await runCommand({
@@ -31,7 +35,7 @@ await runCommand({
     if (!/^[1-9]\d*$/.test(images)) throw new InputError(`--images: expected a whole number ≥ 1, found "${images}"`);
     const rows: BenchRow[] = [];
     for (const name of operands.length ? operands : Object.keys(benches)) {
-      rows.push(...await benches[name]!({ source, images: Number(images) }));
+      rows.push(...await benches[name]!({ source, images: Number(images), onProgress: progress(name) }));
     }
     if (!json) printRows(rows);
     return rows;

@@ -3,7 +3,7 @@
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { checkCells, problemText, readNotebook, selectNotebooks, uncleanCells } from "../lib/notebook/mod.ts";
-import { describeError, exists, runCommand } from "../lib/runtime/mod.ts";
+import { describeError, exists, readJson, runCommand } from "../lib/runtime/mod.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -23,7 +23,8 @@ await runCommand({
   async run({ notebooks = relative(Deno.cwd(), `${root}/notebooks`) || ".", json }) {
     const say = json ? console.error : console.log;
     const gates: (() => Promise<Gate>)[] = [
-      () => denoGate("format", ["fmt", "--check"]),
+      // Deno 2.9 calls every notebook that it has not formatted itself unformatted: notebooks are compared below.
+      async () => denoGate("format", ["fmt", "--check", `--ignore=${["**/*.ipynb", ...await unformatted()].join()}`]),
       () => denoGate("lint", ["lint"]),
       () => denoGate("types", ["check", ...existing(["lib", "tasks", "tests"])]),
       () => cellGate(notebooks),
@@ -53,7 +54,8 @@ async function denoGate(name: string, args: string[]): Promise<Gate> {
   const lines = text.split("\n").filter((line) =>
     !/^(Check|Download|Task|Stack backtrace| +\d+: <unknown>)/.test(line)
   );
-  return { name, problems: [lines.join("\n").trim() || `deno ${args[0]} failed`] };
+  const shown = lines.map((line) => line.slice(0, 300)).join("\n").trim();
+  return { name, problems: [shown || `deno ${args[0]} failed`] };
 }
 
 async function cellGate(folder: string): Promise<Gate> {
@@ -62,11 +64,34 @@ async function cellGate(folder: string): Promise<Gate> {
     try {
       const notebook = await readNotebook(path);
       problems.push(...[...uncleanCells(path, notebook), ...await checkCells(path)].map(problemText));
+      if (!await isFormatted(path)) problems.push(`${path}: expected the format of "deno fmt", found another; run it`);
     } catch (error) {
       problems.push(describeError(error));
     }
   }
   return { name: "notebook cells", problems };
+}
+
+/** What deno.json leaves out of formatting; `--ignore` takes its place. */
+async function unformatted(): Promise<readonly string[]> {
+  const settings = await readJson(`${root}/deno.json`) as { fmt?: { exclude?: string[] } };
+  return settings.fmt?.exclude ?? [];
+}
+
+/** Whether formatting a notebook would leave it as it is. */
+async function isFormatted(path: string): Promise<boolean> {
+  const text = await Deno.readFile(path);
+  const formatter = new Deno.Command(Deno.execPath(), {
+    args: ["fmt", "--ext", "ipynb", "-"],
+    cwd: root,
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const output = formatter.output();
+  await new Blob([text]).stream().pipeTo(formatter.stdin).catch(() => {}); // it may end before it has read everything
+  const { success, stdout } = await output;
+  return success && new TextDecoder().decode(stdout) === new TextDecoder().decode(text);
 }
 
 async function notebooksIn(folder: string): Promise<string[]> {

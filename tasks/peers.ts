@@ -1,13 +1,15 @@
-/** `deno task peers [pillow]`: comparisons with other programs. Says what it skips and why. One file a peer in peers/. */
+/** `deno task peers [pillow|curves]`: comparisons with other programs. Says what it skips and why. One file a peer in peers/. */
 
-import { describeError, InputError, runCommand } from "../lib/runtime/mod.ts";
+import { describeError, InputError, type ProgressListener, runCommand } from "../lib/runtime/mod.ts";
+import { progress } from "../lib/notebook/mod.ts";
 import { type BenchRow, printRows } from "./bench/row.ts";
 import { PeerMissing } from "./peers/python.ts";
 
-type Options = { readonly source: string; readonly images: number };
+type Options = { readonly source: string; readonly images: number; readonly onProgress: ProgressListener };
 
 const peers: Record<string, (options: Options) => Promise<BenchRow[]>> = {
   pillow: async (options) => (await import("./peers/pillow.ts")).comparePillow(options),
+  curves: async () => (await import("./peers/loss_curves.ts")).compareLossCurves(),
 };
 
 await runCommand({
@@ -35,7 +37,7 @@ await runCommand({
     const rows: BenchRow[] = [];
     for (const name of operands.length ? operands : Object.keys(peers)) {
       try {
-        rows.push(...await peers[name]!({ source, images: Number(images) }));
+        rows.push(...await peers[name]!({ source, images: Number(images), onProgress: progress(name) }));
       } catch (error) {
         if (!(error instanceof PeerMissing)) throw error;
         console.error(`skipped ${name}: ${describeError(error)}`);

@@ -25,8 +25,8 @@ export interface GradientsOptions {
    * kept for the backward pass, and everything before and between them is computed a second time, segment by segment,
    * when its gradient is worked out. What comes after the last of them is kept too. Good places are the outputs of
    * blocks, about √n of them for n layers: memory falls from all activations to those kept and those of one segment,
-   * for one more forward pass. Write the model with `toModel(graph, { order: "latestFirst" })`, or ONNX Runtime runs the
-   * nodes in an order that saves nothing.
+   * for one more forward pass. ONNX Runtime must run the nodes in the graph's order for that (`orderModel`, or
+   * `toModel(graph, { order: "latestFirst" })`): in its own order nothing is saved.
    */
   readonly checkpoint?: readonly Value[];
 }

@@ -5,6 +5,7 @@
 
 import "./rules/mod.ts";
 
+export type { Device } from "../runtime/mod.ts";
 export { Part } from "./accumulate.ts";
 export { countOf, expandTo, filledLike, reshapeTo, shapeValue, sumTo, zerosLike } from "./broadcast.ts";
 export { AutodiffError } from "./errors.ts";

@@ -3,6 +3,7 @@
 import {
   add,
   cast,
+  elementCount,
   gather,
   type Graph,
   isStatic,
@@ -10,6 +11,7 @@ import {
   type Node,
   reshape,
   shape as shapeOf,
+  tensor,
   type Value,
 } from "../onnx/mod.ts";
 
@@ -98,14 +100,9 @@ export class Recomputation {
       const i = node.inputs.findIndex((input) => input && this.#varying.has(input));
       inputs[i] = this.#delay(node.input(i));
     }
-    // ONNX Runtime lets BatchNormalization overwrite its running statistics in place: a copy needs its own.
     if (node.opType === "BatchNormalization" && node.int("training_mode") === 1) {
-      for (const i of [3, 4]) {
-        const statistics = inputs[i];
-        if (statistics?.tensor) {
-          inputs[i] = this.#graph.constant(statistics.tensor, { name: `${statistics.name}/copy` });
-        }
-      }
+      inputs[3] = this.#statistics(node.input(3), 0.125);
+      inputs[4] = this.#statistics(node.input(4), 0.375);
     }
     const outputs = this.#graph.node(
       node.opType,
@@ -120,6 +117,17 @@ export class Recomputation {
     node.outputs.filter((output) => output !== undefined).forEach((output, i) => {
       this.#copies.set(output, outputs[i]!);
     });
+  }
+
+  /**
+   * Running statistics for a copy of a batch normalisation. ONNX Runtime writes the new ones over the old, and lets constants
+   * of equal content share their memory: each copy needs some of its own, unlike any other. The normalised batch does not
+   * depend on them, and nobody reads the copy's running statistics (but with momentum 0, when they are the batch's own).
+   */
+  #statistics(like: Value, part: number): Value {
+    const shape = like.staticShape;
+    const content = new Array<number>(elementCount(shape)).fill(this.#graph.nodes.length + part);
+    return this.#graph.constant(tensor(like.dtype, shape, content), { name: "statistics" });
   }
 
   /** A kept value, not to be had before the gradient that arrived last. */

@@ -4,9 +4,13 @@ import assert from "node:assert/strict";
 import {
   add,
   batchNormalizationTraining,
+  conv,
   Graph,
+  leakyRelu,
   matMul,
+  maxPool,
   mul,
+  reduceLogSumExp,
   reduceMean,
   reduceSum,
   sigmoid,
@@ -111,6 +115,41 @@ Deno.test("a recomputed BatchNormalization has running statistics of its own, an
   const found = await runGraph(again, feeds);
   assert.deepEqual(toNumbers(found.dy!), toNumbers(plain.dy!));
   assert.deepEqual(toNumbers(found.runningMean!), toNumbers(plain.runningMean!));
+});
+
+Deno.test("a residual network with batch normalisation and pooling has bit-identical gradients when checkpointed", async () => {
+  const build = (checkpointed: boolean) => {
+    const graph = new Graph();
+    // Weights are fed, as a training step feeds them: ONNX Runtime lays constant ones out anew, each use in its own way.
+    const weight = (shape: number[]) => graph.input(`w${graph.inputs.length}`, "float32", shape);
+    const normalised = (x: Value, channels: number) => {
+      const [scale, bias, mean, variance] = Array.from({ length: 4 }, () => weight([channels]));
+      return batchNormalizationTraining(x, scale!, bias!, mean!, variance!).y;
+    };
+    const layer = (x: Value, channels: number, kernel: number) => {
+      const w = weight([channels, x.shape[1] as number, kernel, kernel]);
+      return leakyRelu(normalised(conv(x, w, { pads: (kernel - 1) / 2 }), channels), { alpha: 0.1 });
+    };
+    const kept: Value[] = [];
+    const images = graph.input("x", "float32", [3, 3, 8, 8]);
+    let x: Value = maxPool(layer(images, 4, 3), 2, { strides: 2 });
+    for (let block = 0; block < 3; block++) {
+      x = add(x, layer(layer(x, 2, 1), 4, 3));
+      kept.push(x);
+    }
+    const loss = reduceSum(reduceLogSumExp(matMul(reduceMean(x, { axes: [2, 3] }), weight([4, 5])), { axes: [1] }));
+    gradients(loss, graph.inputs.slice(1), { checkpoint: checkpointed ? kept : [] })
+      .forEach((gradient, i) => graph.output(gradient, `gradient${i}`));
+    return graph;
+  };
+  const random = Random.seeded("residual network");
+  const plain = build(false), checkpointed = build(true);
+  const feeds = Object.fromEntries(plain.inputs.map(({ name, staticShape }) => {
+    const count = staticShape.reduce((product, size) => product * size, 1);
+    return [name, tensor("float32", staticShape, Array.from({ length: count }, () => random.normal(0, 0.5)))];
+  }));
+  assert.ok(checkpointed.nodes.some((node) => node.opType === "Conv" && /recompute/.test(node.name)));
+  assert.deepEqual(await runGraph(checkpointed, feeds), await runGraph(plain, feeds));
 });
 
 Deno.test("an infinite gradient does not disturb the recomputation", async () => {

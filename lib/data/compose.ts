@@ -4,14 +4,19 @@ import type { Pixels } from "./fingerprint.ts";
 
 /**
  * Fits a picture of at most `size` px into a square of `size` px: aspect kept, centred, padded; transparent parts show
- * the background (RGB, `size` x `size`). Returns RGB, row by row.
+ * the background (RGB, `size` x `size`). Returns RGB, row by row, in `into`.
  *
  * Enlarges by bilinear interpolation with half-pixel centres, like the letter-box of the YOLO tools (OpenCV's
  * INTER_LINEAR), on premultiplied colours so that invisible pixels do not bleed. Interpolating and blending are one pass
  * over the target: three to four times as fast as libvips's enlarging followed by its compositing, which would be half
  * of the time of a build.
  */
-export function composeSquare(picture: Pixels, background: Uint8Array, size: number): Uint8Array {
+export function composeSquare(
+  picture: Pixels,
+  background: Uint8Array,
+  size: number,
+  into: Uint8Array = new Uint8Array(size * size * 3),
+): Uint8Array {
   const { width, height } = picture;
   if (width > size || height > size) {
     throw new RangeError(`composeSquare: expected at most ${size} px a side, found ${width} x ${height}`);
@@ -25,7 +30,8 @@ export function composeSquare(picture: Pixels, background: Uint8Array, size: num
       `composeSquare: expected a background of ${size} x ${size} px, found ${background.length} bytes`,
     );
   }
-  const square = background.slice();
+  const square = into;
+  square.set(background);
 
   // Two source rows, interpolated along x: premultiplied RGBA, channels in 0 … 255 << 8.
   let upper = new Int32Array(fitWidth * 4), lower = new Int32Array(fitWidth * 4);

@@ -160,9 +160,13 @@ const trim = 0.005;
 /** Differences of a channel from the surroundings: up to the first a pixel is background (JPEG blurs), from the second on subject. */
 const surroundingsTolerance = [10, 40] as const;
 
+/** Used again by every picture: a fresh one each time costs more than filling it. */
+let scratch = new Float32Array(0);
+
 /** Finds the subject; the whole picture when there are no plain surroundings. */
 function findSubject({ data, width, height }: Pixels): Subject {
-  const cover = new Float32Array(width * height).fill(1);
+  if (scratch.length < width * height) scratch = new Float32Array(width * height);
+  const cover = scratch.subarray(0, width * height).fill(1);
   const whole = { left: 0, top: 0, right: width, bottom: height, surroundings: undefined, cover };
   const transparent = hasTransparency(data);
   const surroundings = transparent ? undefined : cornerColour(data, width, height);

@@ -1,7 +1,7 @@
 /** Lays a dataset out on the disk: pictures linked from the store to their names, labels, nothing else. */
 
 import { join } from "node:path";
-import { diskError, type ProgressListener, writeAtomic } from "../runtime/mod.ts";
+import { diskError, type ProgressListener } from "../runtime/mod.ts";
 import { type datasetPaths, type ManifestRow, type Split, splits } from "./manifest.ts";
 import type { StoredFile } from "./store.ts";
 import { labelText } from "./yolo.ts";
@@ -28,23 +28,26 @@ export async function layOut(
 ): Promise<void> {
   const old = new Map(before.map((row) => [row.id, row]));
   await Deno.mkdir(paths.images, { recursive: true });
-  await sweep(paths.images, new Set(placements.map(({ row }) => row.image.slice("images/".length))));
+  const stored = await sweep(paths.images, new Set(placements.map(({ row }) => row.image.slice("images/".length))));
   for (const split of splits) await layOutSplit(split, placements.filter(({ row }) => row.split === split));
   for (const kind of ["images", "labels"]) {
     await sweep(join(paths.yolo, kind), new Set(splits));
   }
 
   async function layOutSplit(split: Split, members: readonly Placement[]): Promise<void> {
+    const there = { images: new Set<string>(), labels: new Set<string>() };
     for (const [kind, extension] of [["images", "jpg"], ["labels", "txt"]] as const) {
       const folder = join(paths.yolo, kind, split);
       await Deno.mkdir(folder, { recursive: true });
-      await sweep(folder, new Set(members.map(({ row }) => `${row.id}.${extension}`)));
+      there[kind] = await sweep(folder, new Set(members.map(({ row }) => `${row.id}.${extension}`)));
     }
     for (const [index, { row, image, jpeg }] of members.entries()) {
       const was = old.get(row.id);
-      place(image, join(paths.processed, row.image), was?.image === row.image && was.imageSha256 === row.imageSha256);
-      place(jpeg, paths.yoloImage(row), was?.split === row.split && was.jpegSha256 === row.jpegSha256);
-      await writeLabel(paths.yoloLabel(row), labelText(row.classId));
+      const sameImage = was?.image === row.image && was.imageSha256 === row.imageSha256;
+      place(image, join(paths.processed, row.image), stored.has(row.image.slice("images/".length)), sameImage);
+      const sameJpeg = was?.split === row.split && was.jpegSha256 === row.jpegSha256;
+      place(jpeg, paths.yoloImage(row), there.images.has(`${row.id}.jpg`), sameJpeg);
+      writeLabel(paths.yoloLabel(row), labelText(row.classId), there.labels.has(`${row.id}.txt`));
       if (index % 100 === 99 || index === members.length - 1) {
         onProgress({ label: split, done: index + 1, total: members.length, unit: "images" });
         await new Promise((resolve) => setTimeout(resolve));
@@ -52,58 +55,56 @@ export async function layOut(
     }
   }
 
-  function place(file: StoredFile, target: string, sameBefore: boolean): void {
+  function place(file: StoredFile, target: string, isThere: boolean, sameBefore: boolean): void {
     const source = join(paths.store, file.name);
-    const there = statOrNothing(target);
-    if (there?.isFile && there.size === file.bytes) {
-      // Linked already, or copied already where there are no links.
-      if (there.ino !== null && there.nlink !== null && there.nlink > 1) {
-        if (there.ino === Deno.statSync(source).ino) return;
-      } else if (sameBefore) return;
+    if (isThere) {
+      const stat = Deno.lstatSync(target);
+      if (stat.isFile && stat.size === file.bytes) {
+        // Linked already, or copied already where there are no links.
+        if (stat.ino !== null && stat.nlink !== null && stat.nlink > 1) {
+          if (stat.ino === Deno.statSync(source).ino) return;
+        } else if (sameBefore) return;
+      }
     }
-    link(source, target);
+    link(source, target, isThere);
   }
 }
 
-/** Puts a file under a second name, in one step for whoever reads that name. */
-function link(source: string, target: string): void {
-  const temporary = `${target}.${crypto.randomUUID().slice(0, 13)}.tmp~`;
+/** Puts a file under a second name; whoever reads that name sees the old file or the new one. */
+function link(source: string, target: string, replaces: boolean): void {
+  const first = replaces ? `${target}.${crypto.randomUUID().slice(0, 13)}.tmp~` : target;
   try {
     try {
-      Deno.linkSync(source, temporary);
+      Deno.linkSync(source, first);
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) throw error;
-      Deno.copyFileSync(source, temporary); // a file system without hard links, or with too few
+      Deno.copyFileSync(source, first); // a file system without hard links, or with too few
     }
-    Deno.renameSync(temporary, target);
+    if (replaces) Deno.renameSync(first, target);
   } catch (error) {
     try {
-      Deno.removeSync(temporary);
+      Deno.removeSync(first);
     } catch { /* it was not made */ }
     throw diskError(error, target);
   }
 }
 
-async function writeLabel(path: string, text: string): Promise<void> {
+/** Not atomic, which would cost as much as the pictures: the manifest is written after all labels, and they are compared. */
+function writeLabel(path: string, text: string, isThere: boolean): void {
+  if (isThere && Deno.readTextFileSync(path) === text) return;
   try {
-    if (Deno.readTextFileSync(path) === text) return;
+    Deno.writeTextFileSync(path, text);
   } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-  await writeAtomic(path, text);
-}
-
-function statOrNothing(path: string): Deno.FileInfo | undefined {
-  try {
-    return Deno.lstatSync(path);
-  } catch {
-    return undefined;
+    throw diskError(error, path);
   }
 }
 
-/** Removes what does not belong into a folder. */
-async function sweep(folder: string, keep: ReadonlySet<string>): Promise<void> {
+/** Removes what does not belong into a folder; returns the names that stay. */
+async function sweep(folder: string, keep: ReadonlySet<string>): Promise<Set<string>> {
+  const names = new Set<string>();
   for await (const entry of Deno.readDir(folder)) {
-    if (!keep.has(entry.name)) await Deno.remove(join(folder, entry.name), { recursive: true });
+    if (keep.has(entry.name)) names.add(entry.name);
+    else await Deno.remove(join(folder, entry.name), { recursive: true });
   }
+  return names;
 }

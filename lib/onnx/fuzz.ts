@@ -18,7 +18,7 @@ export interface FuzzReport {
   readonly refused: number;
   /** The longest that one mutant took, in milliseconds. */
   readonly slowest: number;
-  /** The most memory that the process held, in bytes (resident set). */
+  /** The most memory that JavaScript held, in bytes: heap and arrays, of this thread only. */
   readonly memory: number;
   /** What should never be: mutants that threw something else, or took too long. */
   readonly failures: readonly { readonly mutant: number; readonly cause: string }[];
@@ -69,9 +69,15 @@ export function fuzzReaders(
     slowest = Math.max(slowest, took);
     if (took > LONGEST) failures.push({ mutant, cause: `took ${Math.round(took)} ms` });
     if (mutant % 64 === 0) {
-      memory = Math.max(memory, Deno.memoryUsage().rss);
+      memory = Math.max(memory, memoryHeld());
       progress?.(mutant - from);
     }
   }
-  return { count, read, refused, slowest, memory: Math.max(memory, Deno.memoryUsage().rss), failures };
+  return { count, read, refused, slowest, memory: Math.max(memory, memoryHeld()), failures };
+}
+
+/** Memory of this thread in bytes; the process's own figure would count other threads too. */
+export function memoryHeld(): number {
+  const { heapTotal, external } = Deno.memoryUsage();
+  return heapTotal + external;
 }

@@ -1,8 +1,9 @@
 /** The typed graph: inputs, initialisers, nodes and outputs, with shapes inferred and checked as it is written. */
 
-import { type DType, elementCount, isFloat, type Tensor, tensor, type TensorData } from "../runtime/mod.ts";
+import { type DType, type Tensor, tensor } from "../runtime/mod.ts";
 import { type Attribute, type PlainAttribute, toAttribute } from "./attributes.ts";
-import type { Dim, Shape } from "./dims.ts";
+import { type ConstantSource, constantTensor, spell, tensorType } from "./constant.ts";
+import type { Shape } from "./dims.ts";
 import { OnnxError } from "./errors.ts";
 import { inferTypes } from "./infer.ts";
 import { Node } from "./node.ts";
@@ -17,9 +18,6 @@ export interface ParameterInit {
   /** Returns the elements for the shape, in row-major order. */
   readonly init: (shape: readonly number[]) => ArrayLike<number>;
 }
-
-/** What a constant may be made from. */
-export type ConstantSource = Tensor | number | boolean | ArrayLike<number> | ArrayLike<bigint>;
 
 /** Settings of `Graph.constant`. */
 export interface ConstantOptions {
@@ -39,15 +37,25 @@ export interface NodeOptions {
   readonly domain?: string;
 }
 
-/** At most so many elements are followed by data propagation. */
-const LONGEST_KNOWN = 1024;
-
 /** Constants of at most so many elements are shared within a graph. */
 const LONGEST_SHARED = 16;
 
 /**
  * A graph under construction. In memory a graph speaks opset 17, whatever the file it came from or goes to.
  * Values belong to one graph; an operator on values of two graphs throws OnnxError.
+ *
+ * ```ts
+ * import { conv, Graph, relu, toModel } from "./mod.ts";
+ *
+ * const graph = new Graph("edges");
+ * const x = graph.input("image", "float32", ["N", 3, 32, 32]);
+ * const w = graph.parameter("w", { shape: [8, 3, 3, 3], init: () => new Float32Array(216).fill(0.1) });
+ * const y = relu(conv(x, w, { pads: 1, strides: 2 }));
+ * console.assert(String(y.shape) === "N,8,16,16");
+ * graph.output(y, "edges");
+ * const file = toModel(graph); // the bytes of an ONNX file
+ * console.assert(file.length > 864);
+ * ```
  */
 export class Graph {
   /** The graph's name in the file. */
@@ -367,30 +375,6 @@ export class Graph {
       );
     }
   }
-}
-
-/** The type of an initialiser, with its elements when it is small and numeric. */
-export function tensorType(content: Tensor): ValueType {
-  const { dtype, shape, data } = content;
-  if (shape.length > 1 || data.length > LONGEST_KNOWN || dtype === "string" || dtype === "bfloat16") {
-    return { dtype, shape };
-  }
-  return { dtype, shape, elements: Array.from(data as ArrayLike<number | bigint>, Number) as Dim[] };
-}
-
-function constantTensor(source: ConstantSource, wanted?: DType, shape?: readonly number[]): Tensor {
-  const dtype = wanted ?? "float32";
-  if (typeof source === "object" && "dtype" in source) return source;
-  if (typeof source === "number" || typeof source === "boolean") {
-    const target = shape ?? [];
-    const data = new Array<number>(elementCount(target)).fill(Number(source));
-    return tensor(dtype, target, isFloat(dtype) ? data : data.map(Math.trunc));
-  }
-  return tensor(dtype, shape ?? [source.length], source as TensorData);
-}
-
-function spell(element: unknown): string {
-  return Object.is(element, -0) ? "-0" : String(element);
 }
 
 function trimmed(inputs: readonly (Value | undefined)[]): readonly (Value | undefined)[] {

@@ -19,7 +19,7 @@ export interface IncomingNode {
 }
 
 /** The opsets that can be read. */
-export const READABLE = { oldest: 7, newest: 22 } as const;
+export const READABLE = { oldest: 7, newest: 24 } as const;
 
 /** Rewrites one node of ONNX's own domain in place, appending others before it where needed. */
 export function liftNode(graph: Graph, node: IncomingNode, opset: number): void {

@@ -23,6 +23,30 @@ export interface Lowered {
   readonly constants: ReadonlyMap<string, Tensor>;
 }
 
+/** Operators without inference here that begin, or take their present form, after opset 17 (onnx/onnx, docs/Changelog.md). */
+const NEWER: Readonly<Record<string, number>> = {
+  AffineGrid: 20,
+  Attention: 23,
+  BitwiseAnd: 18,
+  BitwiseNot: 18,
+  BitwiseOr: 18,
+  BitwiseXor: 18,
+  CenterCropPad: 18,
+  Col2Im: 18,
+  DeformConv: 19,
+  DFT: 20,
+  ImageDecoder: 20,
+  OptionalGetElement: 18,
+  OptionalHasElement: 18,
+  RegexFullMatch: 20,
+  RMSNormalization: 23,
+  RotaryEmbedding: 23,
+  StringConcat: 20,
+  StringSplit: 20,
+  Swish: 24,
+  TensorScatter: 24,
+};
+
 /** Nodes of the graph for the opset. Throws OnnxError naming an operator that has no form there. */
 export function lowerNodes(graph: Graph, opset: number): Lowered {
   const writer = new Lowering(graph, opset);
@@ -50,7 +74,7 @@ export class Lowering {
       if (!lower(this, node)) this.copy(node);
       return;
     }
-    const since = node.domain === "" ? node.spec?.since ?? 0 : 0;
+    const since = node.domain === "" ? node.spec?.since ?? NEWER[node.opType] ?? 0 : 0;
     if (since > Math.max(this.opset, 13)) throw this.impossible(node, `an operator that begins at opset ${since}`);
     this.copy(node);
   }

@@ -194,7 +194,18 @@ const gridSample: Lower = (writer, node) => {
   return true;
 };
 
-const perTensorBefore13: Lower = (writer, node) => {
+/** Before opset 19 there is no 8-bit float, which `saturate` is for. */
+const cast: Lower = (writer, node) => {
+  if (writer.opset >= 19 || !node.has("saturate")) return false;
+  writer.copy(node, undefined, changed(node, { saturate: undefined }));
+  return true;
+};
+
+const quantization: Lower = (writer, node) => {
+  const small = node.opType === "QuantizeLinear" ? node.outputs[0] : node.input(0);
+  if (writer.opset < 21 && small && /16$/.test(small.dtype)) {
+    throw writer.impossible(node, `${small.dtype}, which begins at opset 21`);
+  }
   if (writer.opset >= 13) return false;
   const scale = node.input(1);
   if (scale.rank > 0 && String(scale.shape) !== "1") throw writer.impossible(node, "a scale for each channel");
@@ -202,19 +213,31 @@ const perTensorBefore13: Lower = (writer, node) => {
   return true;
 };
 
+const quantizedProduct: Lower = (writer, node) => {
+  if (writer.opset < 21 && node.input(1).dtype !== "float32") {
+    throw writer.impossible(node, `${node.input(1).dtype} scales, which begin at opset 21`);
+  }
+  return false;
+};
+
 const pad: Lower = (writer, node) => {
   if (node.inputs[3] && writer.opset < 18) throw writer.impossible(node, "axes, which begin at opset 18");
   return false;
 };
 
-const averagePool: Lower = (writer, node) => {
-  if (!node.has("dilations") || writer.opset >= 19) return false;
-  if (node.ints("dilations").some((step) => step !== 1)) {
-    throw writer.impossible(node, "dilations, which begin at opset 19");
-  }
-  writer.copy(node, undefined, changed(node, { dilations: undefined }));
-  return true;
-};
+/** Dilations (and LpPool's ceil mode) came late to these pools. */
+function dilationsFrom(since: number, late: readonly string[]): Lower {
+  return (writer, node) => {
+    if (writer.opset >= since || !late.some((name) => node.has(name))) return false;
+    const dilated = node.ints("dilations", []).some((step) => step !== 1);
+    const ceil = late.includes("ceil_mode") && node.int("ceil_mode") === 1;
+    if (dilated || ceil) {
+      throw writer.impossible(node, `${dilated ? "dilations" : "ceil_mode"}, which begins at opset ${since}`);
+    }
+    writer.copy(node, undefined, changed(node, Object.fromEntries(late.map((name) => [name, undefined]))));
+    return true;
+  };
+}
 
 const reshape: Lower = (writer, node) => {
   if (writer.opset >= 14) return false;
@@ -230,10 +253,11 @@ const beginsAt14: Lower = (writer, node) => {
 
 /** By operator; what is not here is written as it is. */
 export const lowerings: Readonly<Record<string, Lower>> = {
-  AveragePool: averagePool,
+  AveragePool: dilationsFrom(19, ["dilations"]),
   BatchNormalization: batchNormalization,
+  Cast: cast,
   CastLike: castLike,
-  DequantizeLinear: perTensorBefore13,
+  DequantizeLinear: quantization,
   Gelu: gelu,
   GridSample: gridSample,
   GroupNormalization: groupNormalization,
@@ -241,9 +265,11 @@ export const lowerings: Readonly<Record<string, Lower>> = {
   HardSwish: hardSwish,
   LayerNormalization: layerNormalization,
   LogSoftmax: softmax,
+  LpPool: dilationsFrom(18, ["dilations", "ceil_mode"]),
   Mish: mish,
   Pad: pad,
-  QuantizeLinear: perTensorBefore13,
+  QLinearMatMul: quantizedProduct,
+  QuantizeLinear: quantization,
   ReduceL1: reduction,
   ReduceL2: reduction,
   ReduceLogSum: reduction,

@@ -3,7 +3,7 @@
  * shapes (Shape → Gather → Concat → Reshape and the like), so that the shapes behind them stay static.
  */
 
-import type { DType } from "../runtime/mod.ts";
+import { type DType, elementCount } from "../runtime/mod.ts";
 import { addDims, type Dim, divDims, isStatic, mulDims, product, subDims } from "./dims.ts";
 import type { Node } from "./node.ts";
 import type { ValueType } from "./registry.ts";
@@ -15,10 +15,11 @@ const LONGEST = 1024;
 
 /** The elements of a node's first output, or undefined when they are not known or the tensor is not shape-like. */
 export function propagateElements(node: Node, type: ValueType): Elements | undefined {
-  if (node.domain !== "" || type.shape.length > 1 || !isStatic(type.shape)) return undefined;
-  const length = type.shape[0] ?? 1;
+  if (node.domain !== "" || type.shape.length > 2 || !isStatic(type.shape)) return undefined;
+  const length = elementCount(type.shape);
   if (length > LONGEST || type.dtype === "string") return undefined;
-  const rule = RULES[node.opType];
+  const flat = type.shape.length < 2 && node.inputs.every((input) => !input || input.rank < 2);
+  const rule = (flat ? RULES : MATRIX_RULES)[node.opType];
   const elements = rule?.(node, length, type.dtype);
   return elements?.length === length ? elements : undefined;
 }
@@ -113,17 +114,7 @@ const RULES: Readonly<Record<string, (node: Node, length: number, dtype: DType) 
     const data = known(node, 0), start = node.knownInts(1)?.[0], end = node.knownInts(2)?.[0];
     const step = node.inputs[4] ? node.knownInts(4)?.[0] : 1;
     if (!data || start === undefined || end === undefined || !step) return undefined;
-    const clamp = (index: number, low: number, high: number) =>
-      Math.min(high, Math.max(low, index < 0 ? index + data.length : index));
-    const result: Dim[] = [];
-    if (step > 0) {
-      for (let i = clamp(start, 0, data.length); i < clamp(end, 0, data.length); i += step) result.push(data[i]!);
-    } else {
-      for (let i = clamp(start, 0, data.length - 1); i > clamp(end, -1, data.length - 1); i += step) {
-        result.push(data[i]!);
-      }
-    }
-    return result;
+    return slicedPlaces(data.length, start, end, step).map((place) => data[place]!);
   },
   Expand: (node, length) => {
     const data = known(node, 0);
@@ -150,6 +141,47 @@ const RULES: Readonly<Record<string, (node: Node, length: number, dtype: DType) 
     return data && data.length > 0 ? [Math.min(...data)] : undefined;
   },
 };
+
+/** Tables of pads are [n, 2] on their way through Reshape, Slice and Transpose (PyTorch's exporter). */
+const MATRIX_RULES: typeof RULES = {
+  Identity: same,
+  Reshape: same,
+  Squeeze: same,
+  Unsqueeze: same,
+  Flatten: same,
+  Cast: RULES["Cast"]!,
+  Transpose(node) {
+    const data = known(node, 0), shape = node.input(0).shape;
+    if (!data || shape.length !== 2 || !isStatic(shape)) return undefined;
+    const [rows, columns] = shape as readonly [number, number];
+    if (node.ints("perm", [1, 0])[0] === 0) return data;
+    return Array.from({ length: rows * columns }, (_, i) => data[(i % rows) * columns + Math.floor(i / rows)]!);
+  },
+  Slice(node) {
+    const data = known(node, 0), shape = node.input(0).shape;
+    const [starts, ends] = [node.knownInts(1), node.knownInts(2)];
+    const axes = node.inputs[3] ? node.knownInts(3) : [0], steps = node.inputs[4] ? node.knownInts(4) : [1];
+    if (!data || shape.length !== 2 || !isStatic(shape) || starts?.length !== 1 || !ends || !axes || !steps) {
+      return undefined;
+    }
+    const [rows, columns] = shape as readonly [number, number];
+    const axis = node.axis(axes[0]!, 2);
+    const picked = slicedPlaces(axis === 0 ? rows : columns, starts[0]!, ends[0]!, steps[0]!);
+    const all = (size: number) => Array.from({ length: size }, (_, i) => i);
+    const across = axis === 0 ? all(columns) : picked;
+    return (axis === 0 ? picked : all(rows)).flatMap((row) => across.map((column) => data[row * columns + column]!));
+  },
+};
+
+/** The places that a slice of one dimension takes. */
+function slicedPlaces(size: number, start: number, end: number, step: number): number[] {
+  const clamp = (index: number, low: number, high: number) =>
+    Math.min(high, Math.max(low, index < 0 ? index + size : index));
+  const result: number[] = [];
+  if (step > 0) { for (let i = clamp(start, 0, size); i < clamp(end, 0, size); i += step) result.push(i); }
+  else for (let i = clamp(start, 0, size - 1); i > clamp(end, -1, size - 1); i += step) result.push(i);
+  return result;
+}
 
 function cast(element: Dim, dtype: DType): Dim {
   if (typeof element === "string") return element;

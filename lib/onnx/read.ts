@@ -241,7 +241,9 @@ class GraphReader {
   #attribute(proto: AttributeProto, place: string): Attribute {
     const decoder = new TextDecoder();
     const Type = AttributeProto_AttributeType;
-    const whole = (value: bigint) => Number(value);
+    // Beyond 2^53 stands "to the end" of a slice: the largest exact integer says the same.
+    const limit = Number.MAX_SAFE_INTEGER;
+    const whole = (value: bigint) => Math.max(-limit, Math.min(limit, Number(value)));
     switch (proto.type) {
       case Type.FLOAT:
         return { kind: "float", value: proto.f };

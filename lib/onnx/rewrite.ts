@@ -1,6 +1,6 @@
 /** Rewrites that keep what a graph computes: dead nodes out, constants computed, batch normalisation folded. */
 
-import { openSession, type Tensor, tensor } from "../runtime/mod.ts";
+import { isFloat, openSession, type Tensor, tensor } from "../runtime/mod.ts";
 import { isStatic } from "./dims.ts";
 import { Graph } from "./graph.ts";
 import type { Node } from "./node.ts";
@@ -45,7 +45,8 @@ export function removeDead(graph: Graph, { parameters = false }: { parameters?: 
 /**
  * Computes, through ONNX Runtime, what depends on constants only, and what is known from shapes, and puts constants in
  * its place. Parameters count as constants with `parameters` (for a file that is not trained again). Random operators
- * and results of more than 4 million elements stay. Returns how many nodes it took away.
+ * and results of more than 4 million elements stay. Returns how many nodes it took away; `removeDead` takes those that
+ * nothing reads any more.
  */
 export async function foldConstants(
   graph: Graph,
@@ -56,9 +57,9 @@ export async function foldConstants(
   const foldable = new Set<Node>();
   for (const node of graph.nodes) {
     const [first] = node.outputs;
-    const elements = first?.elements;
-    if (first && node.outputs.length === 1 && elements?.every((element) => typeof element === "number")) {
-      known.set(first, tensor(first.dtype, first.staticShape, elements as readonly number[]));
+    const elements = first && node.outputs.length === 1 ? exactIntegers(first) : undefined;
+    if (first && elements) {
+      known.set(first, tensor(first.dtype, first.staticShape, elements));
       fixed.add(first);
       foldable.add(node);
     } else if (isFoldable(node, fixed)) {
@@ -74,7 +75,7 @@ export async function foldConstants(
     (graph.outputs.includes(value) || captured.has(value.name) ||
       (consumers.get(value) ?? []).some((node) => !foldable.has(node)))
   );
-  const results = await evaluate(graph, edge.filter((value) => !known.has(value)));
+  const results = await evaluate(graph, edge.filter((value) => !known.has(value)), known);
   for (const value of edge) replaceByConstant(graph, value, known.get(value) ?? results.get(value)!);
   const before = graph.nodes.length;
   const lists = graph._internals();
@@ -107,6 +108,15 @@ export function takeOver(graph: Graph, from: Value, to: Value): void {
   if (at >= 0) lists.outputs[at] = to;
 }
 
+/** The elements that inference knows, where they are sure to be those that a run would give. */
+function exactIntegers(value: Value): readonly number[] | undefined {
+  if (!value.type || isFloat(value.dtype)) return undefined; // a run rounds to its own precision
+  const { elements } = value;
+  return elements?.every((element) => typeof element === "number" && Math.abs(element) < Number.MAX_SAFE_INTEGER)
+    ? elements as readonly number[]
+    : undefined;
+}
+
 function isFoldable(node: Node, fixed: ReadonlySet<Value>): boolean {
   if (RANDOM.has(node.opType) || !node.spec || subgraphsOf(node).length > 0) return false;
   const small = node.outputs.every((value) => {
@@ -117,10 +127,16 @@ function isFoldable(node: Node, fixed: ReadonlySet<Value>): boolean {
   return small && node.inputs.every((value) => !value || fixed.has(value));
 }
 
-async function evaluate(graph: Graph, values: readonly Value[]): Promise<Map<Value, Tensor>> {
+/** Runs the part of the graph behind some values; what is known already is not computed from its inputs again. */
+async function evaluate(
+  graph: Graph,
+  values: readonly Value[],
+  known: ReadonlyMap<Value, Tensor>,
+): Promise<Map<Value, Tensor>> {
   if (values.length === 0) return new Map();
   const part = new Graph("constants");
-  const mapped = inline(part, graph, new Map(), { outputs: values });
+  const feeds = new Map([...known].map(([value, content]) => [value, part.constant(content, { name: value.name })]));
+  const mapped = inline(part, graph, feeds, { outputs: values });
   const names = values.map((value) => part.output(mapped.get(value)!).name);
   await using session = await openSession(toModel(part), { threads: 1, name: "foldConstants" });
   const results = await session.run({});

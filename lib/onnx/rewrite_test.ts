@@ -110,6 +110,21 @@ Deno.test("constant folding computes what depends on constants and shapes, and k
   assert.equal(await foldConstants(graph), 0);
 });
 
+Deno.test("what is known from shapes is folded without the inputs that the shapes belong to", async () => {
+  const graph = new Graph("shapes");
+  const x = graph.input("x", "float32", ["N", 4, 6, 6]);
+  const sizes = ops.shape(x); // its first element is not known, the others are
+  const channels = ops.gather(sizes, graph.ints([1]));
+  const table = ops.range(graph.ints(0), ops.squeeze(channels, [0]), graph.ints(1));
+  const scale = ops.reshape(ops.sqrt(ops.cast(table, "float32")), [4, 1, 1]);
+  graph.output(ops.mul(x, scale), "scaled");
+  const expected = await run(graph, image(1));
+  await foldConstants(graph);
+  assert.equal(removeDead(graph), 1, "the Shape that nothing reads any more");
+  assert.deepEqual(summarize(graph).operators, { Mul: 1 });
+  assertClose(await run(graph, image(1)), expected);
+});
+
 Deno.test("dead nodes and constants go, parameters stay unless asked for", async () => {
   const graph = network(1);
   const expected = await run(graph, image(1));

@@ -23,8 +23,7 @@ const FURTHER: Record<string, Build> = {
       ops.clip(x, -1, 1),
     ];
   },
-  GroupNormalization: ({ input, fixed, graph }) =>
-    graph.node("GroupNormalization", [input([2, 6, 3, 4]), fixed([6]), fixed([6])], { num_groups: 3 }),
+  GroupNormalization: ({ input, fixed }) => ops.groupNormalization(input([2, 6, 3, 4]), 3, fixed([6]), fixed([6])),
 };
 
 async function run(bytes: Uint8Array, feeds: Record<string, Tensor>, name: string): Promise<Record<string, Tensor>> {

@@ -23,6 +23,8 @@ export interface SessionOptions {
   readonly optimization?: "disabled" | "basic" | "extended" | "all";
   /** Refuse a model of which some operators would fall back from the device to the CPU. */
   readonly strict?: boolean;
+  /** Where to write the model as ONNX Runtime has rewritten it. */
+  readonly optimizedPath?: string;
   /** Keep freed memory for the next run; default true. */
   readonly arena?: boolean;
   /** Begin of the file name of an operator profile, written by `endProfile`. */
@@ -190,6 +192,7 @@ export async function openSession(model: Uint8Array | string, options: SessionOp
     logSeverityLevel: 4,
     enableCpuMemArena: options.arena ?? true,
     ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
+    ...(options.optimizedPath === undefined ? {} : { optimizedModelFilePath: options.optimizedPath }),
     ...(options.profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: options.profile }),
     extra: { ...(options.strict ? { "session.disable_cpu_ep_fallback": "1" } : {}), ...options.extra },
   };

@@ -76,7 +76,7 @@ Deno.test("the newest whole checkpoint is found, and the damaged newer one is to
     const found = await latestCheckpoint(folder, (message) => warnings.push(message));
     assert.equal(found?.state.step, 1000);
     assert.equal(warnings.length, 1);
-    assert.ok(warnings[0]!.startsWith(damaged), warnings[0]);
+    assert.ok(warnings[0]!.startsWith(damaged), warnings.join());
   }));
 
 Deno.test("a safetensors file that is no checkpoint, and a missing one, are one line", () =>

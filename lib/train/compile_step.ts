@@ -36,6 +36,11 @@ export interface StepOptions {
   readonly worker?: boolean;
   /** Seeds dropout. Default: 0. */
   readonly seed?: string | number;
+  /**
+   * Keep ONNX Runtime's memory between steps. Default: true; false takes about a quarter less memory at the peak, and
+   * about a sixth more time, on a Darknet-53.
+   */
+  readonly arena?: boolean;
   /** Write an operator profile to a file whose name begins so; finished by `dispose`. */
   readonly profile?: string;
 }
@@ -72,7 +77,7 @@ export interface StepState {
  * device is not there.
  */
 export async function compileStep(options: StepOptions): Promise<Step> {
-  const { model, accumulate = 1, device = "cpu", worker = true, threads, profile, seed = 0 } = options;
+  const { model, accumulate = 1, device = "cpu", worker = true, threads, profile, arena = true, seed = 0 } = options;
   if (!(Number.isInteger(accumulate) && accumulate >= 1)) {
     throw new TrainError(`compileStep: expected accumulate to be a whole number from 1, found ${accumulate}`);
   }
@@ -90,7 +95,7 @@ export async function compileStep(options: StepOptions): Promise<Step> {
     recompute: options.recompute ?? [],
     device,
   });
-  const host = await (worker ? RemoteStep : StepEngine).open(plan, { device, threads, seed, profile });
+  const host = await (worker ? RemoteStep : StepEngine).open(plan, { device, threads, seed, profile, arena });
   return new Step(trained, { ...plan, initial: {}, model: new Uint8Array(), inference: new Uint8Array() }, host);
 }
 
@@ -151,7 +156,10 @@ export class Step implements AsyncDisposable {
   /** The model's outputs for a batch of its inputs, with the weights as they are now or their moving average. */
   evaluate(batch: Batch, { weights = "current" }: { weights?: WeightSource } = {}): Promise<Record<string, Tensor>> {
     this.#expectAverage(weights);
-    return this.#queue(() => this.#host.evaluate(batch, weights));
+    return this.#queue(() => {
+      checkBatch(batch, this.#model.graph.inputs.map(({ name, dtype, shape }) => ({ name, dtype, shape })));
+      return this.#host.evaluate(batch, weights);
+    });
   }
 
   /** Copies of the trained weights and running statistics, by their names in the model. */

@@ -1,7 +1,7 @@
 /** The compiled step: its numbers against closed forms, its guard, its parts together, and what it refuses. */
 
 import assert from "node:assert/strict";
-import { openSession } from "../runtime/mod.ts";
+import { openSession, sha256 } from "../runtime/mod.ts";
 import {
   add,
   batchNormalization,
@@ -43,13 +43,13 @@ function open(options: Partial<StepOptions> & { dropout?: number } = {}): Promis
   });
 }
 
+/** A hash of all that is kept. */
 async function bits(step: Step): Promise<string> {
   const { tensors } = await step.state();
-  return JSON.stringify(
-    Object.entries(tensors).map((
-      [name, { data }],
-    ) => [name, Array.from(new Uint8Array((data as Float32Array).buffer))]),
-  );
+  return Object.entries(tensors).map(([name, { data }]) =>
+    `${name} ${sha256(new Uint8Array((data as Float32Array).buffer))}`
+  )
+    .join("\n");
 }
 
 Deno.test("in a worker and on the caller's thread losses and weights are bit-identical", async () => {
@@ -370,6 +370,7 @@ Deno.test("a batch that does not fit is one line that names the input, and train
       (error) => error instanceof TrainError && message.test(error.message),
     );
   }
+  await assert.rejects(step.evaluate(good), /batch: expected inputs x, found "labels"$/);
   for (const learningRate of [NaN, -1, Infinity]) {
     await assert.rejects(step.run(good, { learningRate }), /step: expected a learning rate from 0, found/);
   }

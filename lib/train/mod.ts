@@ -28,4 +28,5 @@ export { TENSORFLOW_BACKENDS, type TensorFlowBackend, type TensorFlowRuntime } f
 export { compileTensorFlowStep, TensorFlowStep, type TensorFlowStepOptions } from "./tfjs/compile_tensorflow_step.ts";
 export { tensorFlowOperators } from "./tfjs/operator.ts";
 export * from "./transforms.ts";
-export { findWeights } from "./weights.ts";
+export { findWeights, markWeights } from "./weights.ts";
+export { Random } from "../runtime/mod.ts";

@@ -19,7 +19,7 @@ import {
   TrainError,
 } from "./mod.ts";
 
-const file = new URL("../../tests/fixtures/training/values.json", import.meta.url);
+const file = new URL("./pytorch.json", import.meta.url);
 const recorded: {
   start: [number[], number[]];
   gradients: [number[], number[]][];

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { constantRate, cosineRate, linearRate, oneCycle, type Schedule, stepRate, TrainError, warmUp } from "./mod.ts";
 
-const file = new URL("../../tests/fixtures/training/values.json", import.meta.url);
+const file = new URL("./pytorch.json", import.meta.url);
 const recorded: Record<string, number[]> = JSON.parse(await Deno.readTextFile(file)).schedules;
 
 const SCHEDULES: Readonly<Record<string, Schedule>> = {

@@ -15,6 +15,10 @@ export interface EngineOptions {
   readonly seed: string | number;
   /** Begin of the file name of an operator profile. */
   readonly profile?: string | undefined;
+  /** Keep ONNX Runtime's memory between steps. */
+  readonly arena?: boolean;
+  /** The plan's tensors are nobody else's: they need not be copied. */
+  readonly own?: boolean;
 }
 
 /** What a step gave. */
@@ -62,17 +66,23 @@ export class StepEngine implements StepHost {
     this.#plan = { ...plan, initial: {}, model: new Uint8Array() }; // what was read once can be freed
     this.#options = options;
     this.#session = session;
+    const taken = new Set<unknown>(); // an average starts as its weight's own tensor
     this.#buffers = plan.slots.map((slot) => {
-      const now = copied(plan.initial[slot.name]!);
-      return { slot, now, spare: { ...now, data: allocate(now.dtype, now.data.length) } };
+      const { dtype, shape } = slot;
+      const zeros = (): Tensor => ({ dtype, shape, data: allocate(dtype, elementCount(shape)) });
+      const initial = plan.initial[slot.name];
+      const free = options.own && initial && !taken.has((initial.data as Float32Array).buffer);
+      if (free) taken.add((initial.data as Float32Array).buffer);
+      return { slot, now: free ? initial : initial ? copied(initial) : zeros(), spare: zeros() };
     });
   }
 
   static async open(plan: StepPlan, options: EngineOptions): Promise<StepEngine> {
-    const { device, threads, profile } = options;
+    const { device, threads, profile, arena = true } = options;
     const session = await openSession(plan.model, {
       device,
       threads,
+      arena,
       name: "step",
       ...(profile === undefined ? {} : { profile }),
     });

@@ -53,7 +53,7 @@ export interface StepPlan {
   /** The bytes of the inference graph, its weights as inputs. */
   readonly inference: Uint8Array<ArrayBuffer>;
   readonly slots: readonly Slot[];
-  /** The elements of the slots before the first step, by slot name; read once. */
+  /** The elements of the slots before the first step, by slot name; a slot that is not there begins with zeros. */
   readonly initial: Readonly<Record<string, Tensor>>;
   readonly inputs: readonly FedInput[];
   readonly masks: readonly MaskInput[];
@@ -111,7 +111,7 @@ export function planStep(options: PlanOptions): StepPlan {
   const keepTensor: KeepTensor = (name, role, first, next) => {
     const { dtype, shape } = first;
     slots.push({ name, role, dtype, shape, next: graph.output(next, `next/${name}`).name });
-    initial[name] = first;
+    if ((first.data as Float32Array).some((element) => element !== 0 || Object.is(element, -0))) initial[name] = first;
   };
   const finished = accumulate === 1 ? raw : accumulated(graph, raw, model, accumulate, keepTensor);
   const learningRate = graph.input(PORTS.learningRate, "float32", []);

@@ -31,7 +31,7 @@ export class RemoteStep implements StepHost {
   static async open(plan: StepPlan, options: EngineOptions): Promise<RemoteStep> {
     const pool = new WorkerPool<StepJob, StepReply>(new URL(import.meta.url), { size: 1, name: "training step" });
     try {
-      await pool.run({ kind: "open", plan, options });
+      await pool.run({ kind: "open", plan, options: { ...options, own: true } });
     } catch (error) {
       pool.close();
       throw error;

@@ -96,6 +96,7 @@ export function trainable(source: Graph, options: TrainableOptions = {}): Traina
     if (isFloat(dtype) && (dtype === "float32" || dtype === "float64")) continue;
     throw new TrainError(`graph "${graph.name}": expected float32 or float64 for parameter "${name}", found ${dtype}`);
   }
+  for (const value of candidates) if (!statistics.has(value)) graph.setTrainable(value); // known again in a saved file
   return new TrainableModel(graph, trained, normalizations, dropout ? findDropouts(graph) : new Map());
 }
 

@@ -64,7 +64,8 @@ export function findWeights(graph: Graph): readonly Value[] {
     for (const index of weightInputs(node, later)) {
       const input = node.inputs[index];
       const weight = input && carried.get(input);
-      if (weight && (WEIGHT_INPUTS[node.opType] || isWeight(weight))) found.add(weight);
+      const direct = weight === input && WEIGHT_INPUTS[node.opType] !== undefined;
+      if (weight && (direct || isWeight(weight))) found.add(weight);
     }
     if (later || node.inputs.some((input) => input && found.has(carried.get(input) ?? input))) {
       for (const output of node.outputs) if (output) depends.add(output);
@@ -81,4 +82,14 @@ function weightInputs(node: Node, later: boolean): readonly number[] {
 function isWeight({ tensor }: Value): boolean {
   return tensor !== undefined && tensor.data.length > 1 &&
     (tensor.data as Float32Array).every((element) => Number.isFinite(element));
+}
+
+/**
+ * Marks the weights of a graph from elsewhere as parameters, before others are added to it (a new head): of a graph with marked
+ * parameters only those are trained. Returns them.
+ */
+export function markWeights(graph: Graph): readonly Value[] {
+  const found = findWeights(graph);
+  for (const value of found) graph.setTrainable(value);
+  return found;
 }

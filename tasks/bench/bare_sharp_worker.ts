@@ -16,7 +16,7 @@ serveJobs<BareJob, number>(async ({ files, targets }) => {
     const jpeg = await sharp(await Deno.readFile(file))
       .resize(416, 416, { fit: "contain", background: { r: 114, g: 114, b: 114, alpha: 1 } })
       .flatten({ background: { r: 114, g: 114, b: 114 } })
-      .jpeg({ quality: 90 })
+      .jpeg({ quality: 90, optimiseCoding: false })
       .toBuffer();
     await Deno.writeFile(targets[index]!, jpeg);
   }

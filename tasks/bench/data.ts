@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import { buildDataset, type RawSource } from "../../lib/data/mod.ts";
-import { defaultWorkers, WorkerPool } from "../../lib/runtime/mod.ts";
+import { defaultWorkers, type ProgressListener, WorkerPool } from "../../lib/runtime/mod.ts";
 import { speciesNames } from "../../lib/species/mod.ts";
 import type { BareJob } from "./bare_sharp_worker.ts";
 import { sampleSource } from "./raw_pictures.ts";
@@ -11,11 +11,18 @@ import { type BenchRow, benchRow } from "./row.ts";
 /** Ours and the loop take turns, so that a machine that is busy for a while is so for both. */
 const rounds = 3;
 
-export async function benchData({ source, images }: { source: string; images: number }): Promise<BenchRow[]> {
+export interface BenchDataOptions {
+  readonly source: string;
+  readonly images: number;
+  readonly onProgress?: ProgressListener;
+}
+
+export async function benchData({ source, images, onProgress = () => {} }: BenchDataOptions): Promise<BenchRow[]> {
   const sample = await sampleSource(source, images);
   const count = (await sample.list()).items.length;
   const workers = defaultWorkers();
   const builds: number[] = [], bare: number[] = [], again: number[] = [];
+  onProgress({ label: "bench build", done: 0, total: rounds, unit: "rounds" });
   for (let round = 0; round < rounds; round++) {
     const folder = await Deno.makeTempDir({ prefix: "pokedex-bench-" });
     try {
@@ -23,6 +30,7 @@ export async function benchData({ source, images }: { source: string; images: nu
       const build = () => buildDataset({ source: sample, out: join(folder, "ours"), names: speciesNames, workers });
       builds.push(count / (await build()).seconds);
       again.push(count / (await build()).seconds);
+      onProgress({ label: "bench build", done: round + 1, total: rounds, unit: "rounds" });
     } finally {
       await Deno.remove(folder, { recursive: true });
     }

@@ -3,18 +3,8 @@
 import { join } from "node:path";
 import sharp from "sharp";
 import { augment, BatchLoader, datasetPaths, type ManifestRow, openCache, readManifest } from "../../lib/data/mod.ts";
-import { Random, sha256 } from "../../lib/runtime/mod.ts";
-
-/** A row of `deno task bench --json` (DESIGN.md). */
-export interface LoaderBenchRow {
-  readonly bench: "data";
-  readonly case: string;
-  readonly unit: "img/s";
-  readonly ours: number;
-  /** `sharp-decode`: one thread's loop that opens, decodes and resizes the same files anew, without augmentation. */
-  readonly peers: Readonly<Record<string, number>>;
-  readonly ratio: Readonly<Record<string, number>>;
-}
+import { type ProgressListener, Random, sha256 } from "../../lib/runtime/mod.ts";
+import { type BenchRow, benchRow } from "./row.ts";
 
 export interface LoaderBenchOptions {
   /** A built dataset; when it is missing, drawn pictures in a temporary folder take its place. */
@@ -23,17 +13,27 @@ export interface LoaderBenchOptions {
   /** How long each case runs, in seconds. */
   readonly seconds?: number;
   readonly workers?: number;
+  readonly onProgress?: ProgressListener;
 }
 
 /** Measures the loader once its workers are warm. */
 export async function benchLoader(
-  { dataFolder = "data", sizes = [64, 96, 224], seconds = 3, workers }: LoaderBenchOptions = {},
-): Promise<LoaderBenchRow[]> {
+  { dataFolder = join("data", "quick"), sizes = [64, 96, 224], seconds = 3, workers, onProgress = () => {} }:
+    LoaderBenchOptions = {},
+): Promise<BenchRow[]> {
   const built = await readManifest(datasetPaths(dataFolder).manifest).catch(() => undefined);
-  if (built?.length) return await measure(built.slice(0, 4096), dataFolder, "", sizes, seconds, workers);
+  if (built?.length) return await measure(built.slice(0, 4096), dataFolder, "", sizes, seconds, workers, onProgress);
   const folder = await Deno.makeTempDir({ prefix: "pokedex_bench_" });
   try {
-    return await measure(await drawPictures(folder, 128), folder, ", drawn pictures", sizes, seconds, workers);
+    return await measure(
+      await drawPictures(folder, 128),
+      folder,
+      ", drawn pictures",
+      sizes,
+      seconds,
+      workers,
+      onProgress,
+    );
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -46,8 +46,9 @@ async function measure(
   sizes: readonly number[],
   seconds: number,
   workers: number | undefined,
-): Promise<LoaderBenchRow[]> {
-  const result: LoaderBenchRow[] = [];
+  onProgress: ProgressListener,
+): Promise<BenchRow[]> {
+  const result: BenchRow[] = [];
   const augmentations = {
     plain: augment.unchanged(),
     "light augmentation": augment.lightAugmentation(),
@@ -69,14 +70,8 @@ async function measure(
         });
         const ours = await loaderRate(loader, seconds);
         const peers = name === "plain" ? { "sharp-decode": peer } : {};
-        result.push({
-          bench: "data",
-          case: `batches at ${size} px, ${name}${what}`,
-          unit: "img/s",
-          ours: Math.round(ours),
-          peers,
-          ratio: name === "plain" ? { "sharp-decode": Math.round(100 * ours / peer) / 100 } : {},
-        });
+        result.push(benchRow("data", `batches at ${size} px, ${name}${what}`, "img/s", ours, peers));
+        onProgress({ label: "bench loader", done: result.length, total: 3 * sizes.length, unit: "cases" });
       }
     }
   } finally {

@@ -15,7 +15,7 @@ Deno.test("the loader's benchmark measures each size plain and augmented, also w
   );
   for (const { bench, unit, ours, peers, ratio } of rows) {
     assert.deepEqual([bench, unit], ["data", "img/s"]);
-    assert.ok(Number.isInteger(ours) && ours > 0);
+    assert.ok(ours > 0);
     for (const [peer, rate] of Object.entries(peers)) {
       assert.ok(rate > 0 && Math.abs(ratio[peer]! - ours / rate) < 0.02);
     }

@@ -1,10 +1,11 @@
 /** Raw pictures for measurements: an even sample of a source. */
 
+import { join } from "node:path";
 import { openSource, type RawSource } from "../../lib/data/mod.ts";
 import { exists } from "../../lib/runtime/mod.ts";
 
 /** Where the developers' raw pictures lie, if they do. */
-const shared = new URL("../../../shared/pokemon/all_pokemon", import.meta.url).pathname;
+const shared = join(import.meta.dirname!, "..", "..", "..", "shared", "pokemon", "all_pokemon");
 
 /** Opens a source ("auto": the developers' pictures if they are there, else the sprites) and keeps about `count` files. */
 export async function sampleSource(name: string, count: number): Promise<RawSource> {

@@ -10,7 +10,7 @@ import {
   openCache,
   readManifest,
 } from "../../lib/data/mod.ts";
-import { stderrProgress } from "./progress.ts";
+import { progress } from "../../lib/notebook/mod.ts";
 
 const flags = {
   data: { type: "string", help: "the folder that holds processed/", default: "data", value: "DIR" },
@@ -33,7 +33,7 @@ export const command: Command<typeof flags> = {
       console.error(`\ncontact sheet: ${values.sheet}`);
     }
     if (values["no-colours"]) return analysis;
-    using cache = await openCache(rows, { dataFolder: values.data, size: 32, onProgress: stderrProgress() });
+    using cache = await openCache(rows, { dataFolder: values.data, size: 32, onProgress: progress("data") });
     const colours = colourStatistics(cache, rows);
     const three = (numbers: readonly number[]) => numbers.map((value) => value.toFixed(3)).join(", ");
     console.error(

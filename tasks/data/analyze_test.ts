@@ -30,7 +30,7 @@ async function buildSmall(folder: string): Promise<void> {
 }
 
 async function analyze(...args: string[]) {
-  const task = new URL("./analyze.ts", import.meta.url).pathname;
+  const task = join(import.meta.dirname!, "analyze.ts");
   const output = await new Deno.Command(Deno.execPath(), { args: ["run", "-A", "--no-check", task, ...args] }).output();
   const [stdout, stderr] = [output.stdout, output.stderr].map((bytes) => new TextDecoder().decode(bytes));
   return { code: output.code, stdout: stdout!, stderr: stderr! };

@@ -1,9 +1,9 @@
 /** `deno task data build`: builds the YOLO dataset, or goes on where a build was stopped. */
 
 import { buildDataset, openSource } from "../../lib/data/mod.ts";
+import { progress } from "../../lib/notebook/mod.ts";
 import { defaultWorkers, InputError, integerFlag, runCommand } from "../../lib/runtime/mod.ts";
 import { speciesNames } from "../../lib/species/mod.ts";
-import { stderrProgress } from "./progress.ts";
 import { parseSpecies } from "./species_flag.ts";
 
 export function build(args: readonly string[]): Promise<never> {
@@ -31,7 +31,7 @@ export function build(args: readonly string[]): Promise<never> {
         split,
         species: parseSpecies(species),
         workers: integerFlag("workers", workers, 1, 64),
-        onProgress: stderrProgress(),
+        onProgress: progress("data"),
       });
       const { images, shares } = report.balance;
       const share = (name: keyof typeof shares) => `${images[name]} ${name} (${(100 * shares[name]).toFixed(1)} %)`;

@@ -1,8 +1,8 @@
 /** `deno task data verify`: checks a built dataset and lists what is wrong with it. */
 
 import { verifyDataset } from "../../lib/data/mod.ts";
+import { progress } from "../../lib/notebook/mod.ts";
 import { defaultWorkers, InputError, integerFlag, runCommand } from "../../lib/runtime/mod.ts";
-import { stderrProgress } from "./progress.ts";
 
 export function verify(args: readonly string[]): Promise<never> {
   return runCommand({
@@ -27,7 +27,7 @@ export function verify(args: readonly string[]): Promise<never> {
         folder: data,
         ...classes === "auto" ? {} : { classes: Number(classes) },
         workers: integerFlag("workers", workers, 1, 64),
-        onProgress: stderrProgress(),
+        onProgress: progress("data"),
       });
       for (const { kind, file, cause } of report.problems.slice(0, 20)) console.error(`${kind}: ${file}: ${cause}`);
       if (report.problems.length > 20) console.error(`… and ${report.problems.length - 20} more (--json lists all)`);

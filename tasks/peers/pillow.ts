@@ -4,14 +4,14 @@ import { join } from "node:path";
 import { buildDataset } from "../../lib/data/mod.ts";
 import { defaultWorkers, InputError } from "../../lib/runtime/mod.ts";
 import { speciesNames } from "../../lib/species/mod.ts";
-import { median } from "../bench/data.ts";
+import { type BenchDataOptions, median } from "../bench/data.ts";
 import { sampleSource } from "../bench/raw_pictures.ts";
 import { type BenchRow, benchRow } from "../bench/row.ts";
 import { command, peerPython } from "./python.ts";
 
 const rounds = 3;
 
-export async function comparePillow({ source, images }: { source: string; images: number }): Promise<BenchRow[]> {
+export async function comparePillow({ source, images, onProgress = () => {} }: BenchDataOptions): Promise<BenchRow[]> {
   const python = await peerPython(["pillow==12.0.0"]);
   const sample = await sampleSource(source, images);
   // Pillow reads no SVG.
@@ -37,6 +37,7 @@ export async function comparePillow({ source, images }: { source: string; images
       theirs.push(items.length / Number(out));
       const report = await buildDataset({ source: raster, out: join(folder, "ours"), names: speciesNames, workers });
       ours.push(items.length / report.seconds);
+      onProgress({ label: "pillow", done: round + 1, total: rounds, unit: "rounds" });
     } finally {
       await Deno.remove(folder, { recursive: true });
     }

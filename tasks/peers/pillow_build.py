@@ -1,7 +1,7 @@
 """What `deno task data build` does to a file, done with Pillow: python pillow_build.py FILES.json OUT PROCESSES
 
 Prints the seconds it took. Per file: read, SHA-256, decode, store (a copy where the picture is small enough, else WebP),
-fit into 416 x 416 (bilinear) on one of 64 backgrounds, JPEG of quality 90, a difference hash of the content box with its
+fit into 416 x 416 (bilinear) on one of 32 backgrounds, JPEG of quality 90, a difference hash of the content box with its
 outline, SHA-256 of what was written; all files written under a temporary name and renamed.
 """
 
@@ -25,7 +25,7 @@ def background(index):
             noise = Image.effect_noise((26, 26), 90).resize((SIZE, SIZE), Image.BILINEAR)
         else:
             noise = Image.linear_gradient("L").rotate(index * 5).resize((SIZE, SIZE))
-        flat = Image.new("L", (SIZE, SIZE), index * 4)
+        flat = Image.new("L", (SIZE, SIZE), index * 8)
         backgrounds[index] = Image.merge("RGB", (noise, flat, noise))
     return backgrounds[index]
 
@@ -67,7 +67,7 @@ def make(job):
     scale = SIZE / max(picture.size)
     width, height = (max(1, round(side * scale)) for side in picture.size)
     if picture.getchannel("A").getextrema()[0] < 255:
-        square = background(int(digest[:8], 16) % 64).copy()
+        square = background(int(digest[:8], 16) % 32).copy()
     else:
         square = Image.new("RGB", (SIZE, SIZE), (114, 114, 114))
     fitted = picture.resize((width, height), Image.BILINEAR)

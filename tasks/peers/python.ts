@@ -8,7 +8,7 @@ export class PeerMissing extends Error {
   override name = "PeerMissing";
 }
 
-const folder = new URL("../../.venv-peers", import.meta.url).pathname;
+const folder = join(import.meta.dirname!, "..", "..", ".venv-peers");
 
 /**
  * The Python of `.venv-peers` with these packages in it ("name==version"), installed with pip where they are missing.

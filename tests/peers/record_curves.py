@@ -33,6 +33,7 @@ def main(folder: str, steps: int) -> None:
         curves[name] = {
             "shape": model.example,
             "words": getattr(model, "words", 0),
+            "parameters": {key: list(value.shape) for key, value in model.named_parameters()},
             "outputs": [float(f"{value:.7g}") for value in outputs.flatten().tolist()],
             "losses": {
                 key: [float(f"{loss:.7g}") for loss in train(copy.deepcopy(model), key, steps)]

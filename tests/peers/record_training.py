@@ -1,6 +1,6 @@
 """Records PyTorch's losses, optimizers and schedules for the tests of lib/train.
 
-    python tests/peers/record_training.py tests/fixtures/training/values.json
+    python tests/peers/record_training.py lib/train/pytorch.json
 
 Everything is computed in double precision. Needs only torch.
 """

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 
 def uniform(count: int, stream: int) -> np.ndarray:
-    """Numbers in [-1, 1) from a hash of place and stream; lib/train/recorded.ts has the same function."""
+    """Numbers in [-1, 1) from a hash of place and stream; tests/train/recorded.ts has the same function."""
     with np.errstate(over="ignore"):
         x = (np.arange(count, dtype=np.uint32) + np.uint32(1)) * np.uint32(2654435761)
         x ^= np.uint32(stream + 1) * np.uint32(2246822519)

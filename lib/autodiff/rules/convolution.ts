@@ -6,8 +6,10 @@ import {
   convWindow,
   gather,
   isStatic,
+  pad,
   reduceSum,
   reshape,
+  slice,
   transpose,
   transposedPads,
   type Value,
@@ -74,6 +76,7 @@ function inputGradient(ctx: RuleContext, g: Value, window: PaddedWindow, group: 
     return conv(g, turned, { dilations, pads: [...begin, ...end], group });
   }
   const left = spatial.map((size, i) => size + pads[i]! + pads[i + n]! - extents[i]! - strides[i]! * (places[i]! - 1));
+  if (fitsSideBySide(g, w, window, group, places)) return sideBySide(g, w, window, spatial, left);
   return convTranspose(g, w, {
     strides,
     dilations,
@@ -81,6 +84,59 @@ function inputGradient(ctx: RuleContext, g: Value, window: PaddedWindow, group: 
     group,
     ...(left.some((rest) => rest > 0) ? { outputPadding: left } : {}),
   });
+}
+
+/**
+ * Small maps of many channels: ONNX Runtime multiplies matrices example by example, with as few columns as the map has
+ * places. Laid side by side the whole batch is one product.
+ */
+function fitsSideBySide(
+  g: Value,
+  w: Value,
+  { kernel }: PaddedWindow,
+  group: number,
+  places: readonly number[],
+): boolean {
+  const [batch] = g.shape;
+  if (kernel.length !== 2 || group !== 1 || typeof batch !== "number" || batch < 2) return false;
+  const [outputs, inputs] = w.shape as readonly number[];
+  if (outputs! * inputs! < 128 * 64) return false;
+  return places[0]! * places[1]! <= 25;
+}
+
+/**
+ * The transposed convolution of a batch as that of one wide map [1, M, rows, N · (columns + gap)], with gaps in which the
+ * overhang of neighbours ends. One thread, 512→256 channels, 3x3: 14.1 → 6.5 ms at 3², batch 32; 1024→512 at 4², batch 16:
+ * 31 → 21, with stride 2 62 → 22. From 8² on it loses (512→256: 14 → 20): the taps of the whole batch leave the cache.
+ */
+function sideBySide(
+  g: Value,
+  w: Value,
+  { kernel, strides, dilations, pads }: PaddedWindow,
+  spatial: readonly number[],
+  left: readonly number[],
+): Value {
+  const [batch, outputs, rows, columns] = g.staticShape as [number, number, number, number];
+  const [height, width] = spatial as [number, number];
+  const inputs = w.staticShape[1]!;
+  const stride = strides[1]!, extent = (kernel[1]! - 1) * dilations[1]! + 1;
+  // A slot holds a map, then what reaches out of it at its end or out of the next one at its begin; these two may overlap.
+  const reach = stride * (columns - 1) + extent - pads[1]!;
+  const slot = Math.ceil(Math.max(width + pads[1]!, reach) / stride);
+  const spaced = transpose(pad(g, [0, 0, 0, 0, 0, 0, 0, slot - columns]), [1, 2, 0, 3]);
+  const wide = reshape(spaced, [1, outputs, rows, batch * slot]);
+  const rest = extent - stride - pads[1]!; // of the last slot's window, behind the slot
+  const whole = convTranspose(wide, w, {
+    strides,
+    dilations,
+    pads: [pads[0]!, pads[1]!, pads[2]!, Math.max(0, rest)],
+    outputPadding: [left[0]!, 0],
+  });
+  const lacking = Math.max(0, -rest);
+  const filled = lacking > 0 ? pad(whole, [0, 0, 0, 0, 0, 0, 0, lacking]) : whole;
+  const slots = reshape(filled, [inputs, height, batch, slot * stride]);
+  const maps = slot * stride > width ? slice(slots, [0], [width], { axes: [3] }) : slots;
+  return transpose(maps, [2, 0, 1, 3]);
 }
 
 /** Weights [M, C, kernel…] with the kernel's elements in reverse order. */

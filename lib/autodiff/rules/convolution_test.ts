@@ -105,6 +105,23 @@ Deno.test("convTranspose's gradients are the central differences, output padding
   }, LINEAR);
 });
 
+Deno.test("small maps of many channels, laid side by side, get the central differences whatever the window", async () => {
+  await checkGradients(16, Random.seeded("side by side"), (random, i) => {
+    const { kernel, strides, dilations, pads } = windows(random, 2);
+    const spatial = kernel.map((size, a) =>
+      Math.max(1, (size - 1) * dilations[a]! + 1 - pads[a]! - pads[a + 2]!) + random.int(5)
+    );
+    return {
+      dtype: "float32",
+      inputs: {
+        x: { shape: [2 + random.int(2), 64, ...spatial], low: -0.2, high: 0.2 },
+        w: { shape: [128, 64, ...kernel], low: -0.2, high: 0.2 },
+      },
+      build: ({ x, w }) => conv(x!, w!, { strides: i % 2 ? strides : 1, dilations, pads }),
+    };
+  }, { step: 0.1, tolerance: 2e-4 });
+});
+
 /** The definition, term by term in double precision. */
 function definition(
   x: Tensor,

@@ -135,6 +135,15 @@ export const CASES: Record<string, Build> = {
     const target = ops.where(ops.equal(sizes, marks), ones, sizes);
     return [ops.expand(fixed([1, 1, 1]), target), target];
   },
+  "Pad as PyTorch exports it": ({ input, graph, int }) => {
+    const pads = Array.from({ length: 4 }, () => int(0, 2)); // last dimension first
+    const rest = ops.sub(ops.mul(ops.unsqueeze(ops.size(ops.shape(input([2, 3, 4, 5]))), [0]), 2), 4);
+    const zeros = ops.constantOfShape(rest, { dtype: "int64" });
+    const pairs = ops.reshape(ops.concat([graph.ints(pads), zeros], 0), [-1, 2]);
+    const turned = ops.transpose(ops.slice(pairs, [-1], [undefined], { axes: [0], steps: [-1] }), [1, 0]);
+    const target = ops.cast(ops.reshape(turned, [-1]), "int64");
+    return [turned, target, ops.pad(input([2, 3, 4, 5]), target)];
+  },
   Flatten: ({ input, shape, int }) => ops.flatten(input(shape(4)), { axis: int(-4, 4) }),
   "Transpose, Squeeze, Unsqueeze": ({ input, fixed, shape, int, random }) => {
     const rank = int(1, 4), x = input(shape(rank));

@@ -168,6 +168,18 @@ export const layerNormalization = (
   options: NormalizationOptions & { axis?: number | undefined } = {},
 ): Value => apply("LayerNormalization", [x, scale, bias], { axis: options.axis, epsilon: options.epsilon }, options);
 
+/**
+ * Normalises groups of channels of each example: x [N, C, …], scale and bias [C] (Wu and He 2018). Written as other
+ * operators below opset 21.
+ */
+export const groupNormalization = (
+  x: Value,
+  groups: number,
+  scale: Value,
+  bias: Value,
+  options: NormalizationOptions = {},
+): Value => apply("GroupNormalization", [x, scale, bias], { num_groups: groups, epsilon: options.epsilon }, options);
+
 /** x over its p-norm (1 or 2) along an axis. */
 export const lpNormalization = (x: Value, options: Named & { axis?: number; p?: 1 | 2 } = {}): Value =>
   apply("LpNormalization", [x], { axis: options.axis, p: options.p }, options);

@@ -44,7 +44,7 @@ defineOperator("AveragePool", {
 });
 defineOperator("LpPool", {
   inputs: ["x"],
-  attributes: { ...POOL, p: ["int", 2] },
+  attributes: { ...POOL, p: ["int", 2], dilations: dilations!, ceil_mode: ["int", 0] },
   since: 11,
   infer: (node) => [{ dtype: node.dtypeOf(0, FLOATS), shape: pooled(node) }],
 });

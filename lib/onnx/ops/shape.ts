@@ -2,7 +2,7 @@
 
 import { addDims, divDims, product, subDims } from "../dims.ts";
 import { type DType, type Tensor, tensor } from "../../runtime/mod.ts";
-import { tensorType } from "../graph.ts";
+import { tensorType } from "../constant.ts";
 import type { Node } from "../node.ts";
 import { defineOperator } from "../registry.ts";
 import type { Value } from "../value.ts";

@@ -29,7 +29,7 @@ interface RecordedLoss {
   readonly gradients: Readonly<Record<string, readonly number[]>>;
 }
 
-const file = new URL("../../../tests/fixtures/training/values.json", import.meta.url);
+const file = new URL("../pytorch.json", import.meta.url);
 const recorded: Record<string, RecordedLoss> = JSON.parse(await Deno.readTextFile(file)).losses;
 
 type Build = (values: Record<string, Value>) => Value;

@@ -1,9 +1,20 @@
-/** For tests only: batches and networks of tests/peers/training_models.py, which records how PyTorch trains them. */
+/** Batches and networks of tests/peers/training_models.py, which records how PyTorch trains them; how we train them. */
 
-import { fromFile, type Graph, type Tensor, tensor } from "../onnx/mod.ts";
-import type { Batch } from "./batch.ts";
-import { adam, adamW, sgd } from "./optimizers.ts";
-import type { Optimizer } from "./optimizer.ts";
+import { fromFile, type Graph, type Tensor, tensor } from "../../lib/onnx/mod.ts";
+import {
+  adam,
+  adamW,
+  type Batch,
+  compileStep,
+  crossEntropy,
+  type Optimizer,
+  sgd,
+  type Step,
+  trainable,
+} from "../../lib/train/mod.ts";
+
+/** The optimizers of the recording. */
+export type OptimizerName = "sgd" | "adam" | "adamw";
 
 /** What was recorded of a network. */
 export interface RecordedNetwork {
@@ -13,12 +24,14 @@ export interface RecordedNetwork {
   readonly words: number;
   /** Logits of the first batch before training, dropout and batch statistics off. */
   readonly outputs: readonly number[];
+  /** Names and shapes of PyTorch's parameters. */
+  readonly parameters: Readonly<Record<string, readonly number[]>>;
   /** The loss of each step by optimizer. */
-  readonly losses: Readonly<Record<"sgd" | "adam" | "adamw", readonly number[]>>;
+  readonly losses: Readonly<Record<OptimizerName, readonly number[]>>;
 }
 
 /** Folder of the recordings. */
-export const RECORDED = new URL("../../tests/fixtures/training/", import.meta.url).pathname;
+export const RECORDED = new URL("../fixtures/training/", import.meta.url).pathname;
 
 /** Numbers in [-1, 1) from a hash of place and stream: `uniform` of training_models.py. */
 export function hashed(count: number, stream: number): Float32Array {
@@ -57,8 +70,40 @@ export function recordedGraph(name: string, folder = RECORDED): Promise<Graph> {
 }
 
 /** The optimizers of the recording, with their learning rates. PyTorch's decay touches every parameter. */
-export const RECORDED_OPTIMIZERS: Readonly<Record<"sgd" | "adam" | "adamw", { optimizer: Optimizer; rate: number }>> = {
+export const RECORDED_OPTIMIZERS: Readonly<Record<OptimizerName, { optimizer: Optimizer; rate: number }>> = {
   sgd: { optimizer: sgd({ momentum: 0.9, weightDecay: 5e-4, decayMask: () => true }), rate: 0.02 },
   adam: { optimizer: adam({ weightDecay: 1e-4, decayMask: () => true }), rate: 1e-3 },
   adamw: { optimizer: adamW({ weightDecay: 0.01, decayMask: () => true }), rate: 1e-3 },
 };
+
+/** A step on a recorded network's file. */
+export async function recordedStep(name: string, optimizer: OptimizerName, folder = RECORDED): Promise<Step> {
+  return await compileStep({
+    model: trainable(await recordedGraph(name, folder), { dropout: false }),
+    loss: ({ output, input }) => crossEntropy(output(), input("labels", "int64", ["N"])),
+    optimizer: RECORDED_OPTIMIZERS[optimizer].optimizer,
+    worker: false,
+    threads: 1,
+  });
+}
+
+/** Our losses over as many steps as were recorded. */
+export async function ourLosses(
+  name: string,
+  network: RecordedNetwork,
+  optimizer: OptimizerName,
+  folder = RECORDED,
+): Promise<number[]> {
+  await using step = await recordedStep(name, optimizer, folder);
+  const { rate } = RECORDED_OPTIMIZERS[optimizer];
+  const found: number[] = [];
+  for (let i = 0; i < network.losses[optimizer].length; i++) {
+    found.push((await step.run(recordedBatch(network, i % 4), { learningRate: rate })).loss);
+  }
+  return found;
+}
+
+/** The largest of the relative differences of two curves. */
+export function largestDifference(found: readonly number[], expected: readonly number[]): number {
+  return Math.max(...expected.map((loss, i) => Math.abs(found[i]! - loss) / Math.abs(loss)));
+}
