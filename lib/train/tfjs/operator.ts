@@ -35,8 +35,8 @@ export class OperatorContext {
   }
 
   /** An axis of the first input in 0 … rank − 1. */
-  axis(name = "axis", fallback?: number): number {
-    return this.node.axis(this.node.int(name, fallback), this.input(0).rank);
+  axis(): number {
+    return this.node.axis(this.node.int("axis"), this.input(0).rank);
   }
 
   /** An error that says what of the operator TensorFlow.js lacks. */
