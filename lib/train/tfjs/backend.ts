@@ -6,10 +6,13 @@ import { TrainError } from "../errors.ts";
 /** TensorFlow.js as a module. */
 export type TensorFlow = typeof import("@tensorflow/tfjs");
 
-/** Where TensorFlow.js computes: its bindings to the native library (with or without CUDA), WebGPU, or plain JavaScript. */
-export type TensorFlowBackend = "node-gpu" | "node" | "webgpu" | "cpu";
+/**
+ * Where TensorFlow.js computes: its bindings to the native library (with or without CUDA), WebGPU, plain JavaScript, or WebAssembly,
+ * which can evaluate but not train convolutions (it lacks Conv2DBackpropFilter).
+ */
+export type TensorFlowBackend = "node-gpu" | "node" | "webgpu" | "cpu" | "wasm";
 
-/** The backends, the fastest first. */
+/** The backends that train, the fastest first. */
 export const TENSORFLOW_BACKENDS: readonly TensorFlowBackend[] = ["node-gpu", "node", "webgpu", "cpu"];
 
 /** A TensorFlow.js that started. */
@@ -31,6 +34,7 @@ const OPTIONAL: Partial<Readonly<Record<TensorFlowBackend, string>>> = {
   "node-gpu": "@tensorflow/tfjs-node-gpu",
   node: "@tensorflow/tfjs-node",
   webgpu: "@tensorflow/tfjs-backend-webgpu",
+  wasm: "@tensorflow/tfjs-backend-wasm",
 };
 
 /**
