@@ -120,11 +120,15 @@ export async function copyPackages(keys: readonly string[], from: string, to: st
   }
 }
 
-/** Native libraries of other machines, source maps and types: nothing that runs there. */
+/**
+ * Native libraries of other machines, source maps and types: nothing that runs there. Of packages for musl, which deno.lock does not tell
+ * from those for glibc, the manifest alone stays, since Deno looks for it.
+ */
 function isForeign(path: string): boolean {
+  if (path.includes("-linuxmusl-")) return !path.endsWith("/package.json");
   const machine = /\/bin\/napi-v\d+\/([^/]+)\/([^/]+)/.exec(path);
   if (machine) return machine[1] !== TARGET.os || machine[2] !== TARGET.cpu;
-  return /\.(map|d\.ts|d\.cts|d\.mts|md)$/.test(path);
+  return /\.(map|d\.ts|d\.cts|d\.mts|md)$/.test(path) || /\/zod\/[^/]+\/src\//.test(path);
 }
 
 /** Copies the files of a folder for which `wanted` holds; links become what they point at. */
