@@ -27,6 +27,11 @@ export interface SessionOptions {
   readonly optimizedPath?: string;
   /** Keep freed memory for the next run; default true. */
   readonly arena?: boolean;
+  /**
+   * From the second run on, take the memory of a whole run as one block; default true. The first run's memory is kept beside
+   * it, so that large graphs, such as a training step's, need up to a half more.
+   */
+  readonly memoryPattern?: boolean;
   /** Begin of the file name of an operator profile, written by `endProfile`. */
   readonly profile?: string;
   /** Stands for the model in messages. */
@@ -191,6 +196,7 @@ export async function openSession(model: Uint8Array | string, options: SessionOp
     graphOptimizationLevel: options.optimization ?? "all",
     logSeverityLevel: 4,
     enableCpuMemArena: options.arena ?? true,
+    enableMemPattern: options.memoryPattern ?? true,
     ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
     ...(options.optimizedPath === undefined ? {} : { optimizedModelFilePath: options.optimizedPath }),
     ...(options.profile === undefined ? {} : { enableProfiling: true, profileFilePrefix: options.profile }),

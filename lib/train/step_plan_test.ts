@@ -1,0 +1,80 @@
+/** The graph of a step: the forms for devices that lack an operator, and that every kept tensor has buffers of its own. */
+
+import assert from "node:assert/strict";
+import type { Device } from "../runtime/mod.ts";
+import { fromModel } from "../onnx/mod.ts";
+import { crossEntropy } from "./losses/mod.ts";
+import { adamW } from "./optimizers.ts";
+import { smallBatch, smallNetwork } from "./small_network.ts";
+import { StepEngine } from "./step_engine.ts";
+import { planStep, type StepPlan } from "./step_plan.ts";
+import { trainable } from "./trainable.ts";
+
+function plan(device: Device): StepPlan {
+  return planStep({
+    model: trainable(smallNetwork()),
+    loss: ({ output, input }) => crossEntropy(output("logits"), input("labels", "int64", ["N"])),
+    optimizer: adamW({ clipNorm: 1 }),
+    averageDecay: 0.9,
+    accumulate: 1,
+    symbols: {},
+    recompute: [],
+    device,
+  });
+}
+
+Deno.test("the forms for webgpu use no operator that it lacks, and give the same losses and statistics", async () => {
+  const { nodes } = fromModel(plan("webgpu").model);
+  assert.ok(!nodes.some((node) => node.opType === "BatchNormalization" && node.outputCount > 1));
+  assert.ok(!nodes.some((node) => node.opType === "MaxPool" && node.outputCount > 1));
+  const found: number[][] = [];
+  for (const device of ["cpu", "webgpu"] as const) {
+    // Both run on the CPU here: what is compared is the graph.
+    const engine = await StepEngine.open(plan(device), { device: "cpu", threads: 1, seed: 0 });
+    const numbers: number[] = [];
+    for (let i = 0; i < 8; i++) numbers.push((await engine.run([smallBatch(i)], 0.01, i)).loss);
+    const { mean, variance } = await engine.read(["mean", "variance"]);
+    found.push([...numbers, ...Array.from(mean!.data, Number), ...Array.from(variance!.data, Number)]);
+    await engine.dispose();
+  }
+  found[0]!.forEach((number, i) => {
+    const other = found[1]![i]!;
+    assert.ok(Math.abs(number - other) <= 1e-4 * Math.max(1, Math.abs(number)), `${i}: ${number} and ${other}`);
+  });
+});
+
+Deno.test("every kept tensor is an input and an output of the step of the same type and shape, by different names", () => {
+  const { slots, model } = plan("cpu");
+  const graph = fromModel(model);
+  assert.equal(slots.filter(({ role }) => role === "parameter").length, 5);
+  assert.equal(slots.filter(({ role }) => role === "statistic").length, 2);
+  assert.equal(slots.filter(({ role }) => role === "average").length, 5 + 2 + 1); // and their count
+  assert.equal(slots.filter(({ role }) => role === "optimizer").length, 2 * 5 + 1);
+  for (const { name, next, dtype, shape } of slots) {
+    const input = graph.inputs.find((value) => value.name === name)!;
+    const output = graph.outputs.find((value) => value.name === next)!;
+    assert.deepEqual([input.dtype, input.shape, output.dtype, output.shape], [dtype, shape, dtype, shape], name);
+    assert.notEqual(input, output);
+  }
+});
+
+Deno.test("frozen parameters need no gradient: the step of a trained head has no convolution's gradient", () => {
+  const nodes = (freeze: string[]) => {
+    const { model } = planStep({
+      model: trainable(smallNetwork(), freeze.length ? { freeze } : {}),
+      loss: ({ output, input }) => crossEntropy(output("logits"), input("labels", "int64", ["N"])),
+      optimizer: adamW(),
+      averageDecay: undefined,
+      accumulate: 1,
+      symbols: {},
+      recompute: [],
+      device: "cpu",
+    });
+    return fromModel(model).nodes;
+  };
+  const gradientOf = (list: ReturnType<typeof nodes>, opType: string) =>
+    list.filter((node) => node.name.startsWith("gradient/") && node.name.includes(`/${opType}`)).length;
+  const all = nodes([]), head = nodes(["conv", "scale", "bias", "hidden"]);
+  assert.ok(gradientOf(all, "Conv") > 0 && gradientOf(all, "MaxPool") > 0);
+  assert.equal(gradientOf(head, "Conv") + gradientOf(head, "MaxPool"), 0);
+});
