@@ -11,6 +11,7 @@ const benches: Record<string, (options: Options) => Promise<BenchRow[]>> = {
     ...await (await import("./bench/data.ts")).benchData(options),
     ...await (await import("./bench/loader.ts")).benchLoader({ onProgress: options.onProgress }),
   ],
+  tfjs: async () => (await import("./bench/tfjs.ts")).benchTensorFlow(),
 };
 
 await runCommand({

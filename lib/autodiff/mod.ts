@@ -12,4 +12,4 @@ export { AutodiffError } from "./errors.ts";
 export { gradients, type GradientsOptions } from "./gradients.ts";
 export { poolFirst } from "./rewrites/pool_first.ts";
 export { defineRule, operatorsWithRule, type Rule, type RuleContext } from "./rule.ts";
-export { stopGradient } from "./stop_gradient.ts";
+export { stopGradient, stopsGradient } from "./stop_gradient.ts";

@@ -149,15 +149,7 @@ export class StepEngine implements StepHost {
     }
     feeds[PORTS.learningRate] = scalar(learningRate);
     if (this.#plan.accumulate > 1) feeds[PORTS.keep] = scalar(micro === 0 ? 0 : 1);
-    const sizes = symbolSizes(batch, this.#plan.inputs);
-    for (const mask of this.#plan.masks) {
-      const random = Random.seeded(this.#options.seed, "dropout", step, micro, mask.name);
-      const shape = resolveShape(mask.name, mask.shape, sizes);
-      const data = allocate(mask.dtype, elementCount(shape)) as Float32Array;
-      const kept = 1 / (1 - mask.ratio);
-      for (let i = 0; i < data.length; i++) data[i] = random.uniform() < mask.ratio ? 0 : kept;
-      feeds[mask.name] = { dtype: mask.dtype, shape, data };
-    }
+    Object.assign(feeds, dropoutMasks(this.#plan, batch, [this.#options.seed, "dropout", step, micro]));
     const declared = new Set(this.#session.inputs.map((input) => input.name));
     for (const name of Object.keys(feeds)) if (!declared.has(name)) delete feeds[name];
     const outputs = [PORTS.loss, PORTS.gradientNorm, ...this.#plan.metrics.map((name) => `metric/${name}`)];
@@ -176,6 +168,23 @@ export class StepEngine implements StepHost {
     if (found) return found;
     throw new WorkError(`step: expected a kept tensor named "${name}", found none`);
   }
+}
+
+/** The masks of dropout for a batch: 0 or 1 / (1 − ratio), the same for the same seed. */
+export function dropoutMasks(
+  { inputs, masks }: Pick<StepPlan, "inputs" | "masks">,
+  batch: Batch,
+  seed: readonly (string | number)[],
+): Record<string, Tensor> {
+  const sizes = symbolSizes(batch, inputs);
+  return Object.fromEntries(masks.map(({ name, dtype, shape: open, ratio }) => {
+    const random = Random.seeded(...seed, name);
+    const shape = resolveShape(name, open, sizes);
+    const data = allocate(dtype, elementCount(shape)) as Float32Array;
+    const kept = 1 / (1 - ratio);
+    for (let i = 0; i < data.length; i++) data[i] = random.uniform() < ratio ? 0 : kept;
+    return [name, { dtype, shape, data }];
+  }));
 }
 
 function scalar(value: number): Tensor {

@@ -159,7 +159,8 @@ export function planStep(options: PlanOptions): StepPlan {
 
 type KeepTensor = (name: string, role: SlotRole, initial: Tensor, next: Value) => void;
 
-function writeLoss({ model, loss }: PlanOptions, copy: ModelCopy) {
+/** Writes the loss behind a copy of the model: the scalar, the metrics, and the inputs that it declared. */
+export function writeLoss({ model, loss }: Pick<PlanOptions, "model" | "loss">, copy: ModelCopy) {
   const { graph, values } = copy;
   const targets: Value[] = [];
   const result = loss({
@@ -212,7 +213,7 @@ function accumulated(
  * The exponential moving average of weights and statistics: a ← d · a + (1 − d) · w with d = min(decay, (1 + t) / (10 + t)) in step t, so
  * that the first steps do not drag the starting values along (TensorFlow's ExponentialMovingAverage with num_updates).
  */
-function averages(graph: Graph, next: ReadonlyMap<Value, Value>, decay: number): StateTensor[] {
+export function averages(graph: Graph, next: ReadonlyMap<Value, Value>, decay: number): StateTensor[] {
   if (!(decay > 0 && decay < 1)) {
     throw new TrainError(`compileStep: expected averageDecay between 0 and 1, found ${decay}`);
   }

@@ -1,0 +1,128 @@
+/**
+ * Trains two small networks for a few steps on a device and prints losses and weights as JSON: `webgpu_steps.ts DEVICE`.
+ * A process of its own, since the Vulkan driver is chosen by its environment.
+ */
+
+import {
+  add,
+  batchNormalization,
+  conv,
+  flatten,
+  gemm,
+  globalAveragePool,
+  Graph,
+  leakyRelu,
+  maxPool,
+  relu,
+  tensor,
+  toNumbers,
+  type Value,
+} from "../../lib/onnx/mod.ts";
+import { type Device, DEVICES, Random } from "../../lib/runtime/mod.ts";
+import { adamW, compileStep, constant, crossEntropy, kaimingNormal, type Optimizer, sgd } from "../../lib/train/mod.ts";
+
+/** What is printed for a network. */
+export interface TrainedOn {
+  readonly losses: readonly number[];
+  /** Weights and running statistics by name. */
+  readonly weights: Readonly<Record<string, readonly number[]>>;
+}
+
+/** Steps that each network is trained for. */
+export const STEPS = 5;
+
+const IMAGE = 16, BATCH = 4;
+
+/** Weights by order; channels are multiples of 4 (see lib/autodiff/rules/webgpu_test.ts). */
+class Weights {
+  readonly #random: Random;
+  #count = 0;
+
+  constructor(readonly graph: Graph) {
+    this.#random = Random.seeded("webgpu", graph.name);
+  }
+
+  kernel(...shape: number[]): Value {
+    return this.graph.parameter(`kernel${this.#count++}`, { shape, init: kaimingNormal(this.#random) });
+  }
+
+  normalised(x: Value): Value {
+    const channels = x.shape[1] as number, name = `norm${this.#count++}`;
+    const running = (kind: string, value: number) =>
+      this.graph.constant(tensor("float32", [channels], new Array<number>(channels).fill(value)), {
+        name: `${name}/${kind}`,
+      });
+    const vector = (kind: string, value: number) =>
+      this.graph.parameter(`${name}/${kind}`, { shape: [channels], init: constant(value) });
+    return batchNormalization(x, vector("scale", 1), vector("bias", 0), running("mean", 0), running("variance", 1));
+  }
+}
+
+function cnn(): Graph {
+  const graph = new Graph("cnn"), layers = new Weights(graph);
+  let x = graph.input("x", "float32", ["N", 3, IMAGE, IMAGE]), inputs = 3;
+  for (const width of [8, 16]) {
+    x = maxPool(
+      leakyRelu(layers.normalised(conv(x, layers.kernel(width, inputs, 3, 3), { pads: 1 })), { alpha: 0.1 }),
+      2,
+      {
+        strides: 2,
+      },
+    );
+    inputs = width;
+  }
+  graph.output(gemm(flatten(globalAveragePool(x)), layers.kernel(16, 4)), "logits");
+  return graph;
+}
+
+function residual(): Graph {
+  const graph = new Graph("residual"), layers = new Weights(graph);
+  let x = relu(
+    layers.normalised(
+      conv(graph.input("x", "float32", ["N", 3, IMAGE, IMAGE]), layers.kernel(8, 3, 3, 3), { pads: 1 }),
+    ),
+  );
+  x = add(x, relu(layers.normalised(conv(x, layers.kernel(8, 8, 3, 3), { pads: 1 }))));
+  const short = conv(x, layers.kernel(16, 8, 1, 1), { strides: 2 });
+  x = relu(add(short, layers.normalised(conv(x, layers.kernel(16, 8, 3, 3), { pads: 1, strides: 2 }))));
+  graph.output(gemm(flatten(globalAveragePool(x)), layers.kernel(16, 4)), "logits");
+  return graph;
+}
+
+async function train(model: Graph, optimizer: Optimizer, device: Device): Promise<TrainedOn> {
+  await using step = await compileStep({
+    model,
+    optimizer,
+    loss: ({ output, input }) => crossEntropy(output("logits"), input("labels", "int64", ["N"])),
+    symbols: { N: BATCH },
+    device,
+    worker: false,
+    threads: 1,
+  });
+  const losses: number[] = [];
+  for (let i = 0; i < STEPS; i++) {
+    const random = Random.seeded("webgpu batch", i);
+    const labels = Array.from({ length: BATCH }, () => random.int(4));
+    const pixels = labels.flatMap((label) =>
+      Array.from({ length: 3 * IMAGE * IMAGE }, (_, at) => random.normal() + (at % 4 === label ? 1 : 0))
+    );
+    const batch = {
+      x: tensor("float32", [BATCH, 3, IMAGE, IMAGE], pixels),
+      labels: tensor("int64", [BATCH], labels),
+    };
+    losses.push((await step.run(batch, { learningRate: 0.02 })).loss);
+  }
+  const weights = Object.entries(await step.parameters()).map(([name, content]) => [name, toNumbers(content)] as const);
+  return { losses, weights: Object.fromEntries(weights) };
+}
+
+if (import.meta.main) {
+  const device = DEVICES.find((each) => each === Deno.args[0]);
+  if (!device) throw new Error(`expected a device of ${DEVICES.join(", ")}, found ${Deno.args[0]}`);
+  const result: Record<string, TrainedOn> = {
+    "a CNN with momentum": await train(cnn(), sgd({ momentum: 0.9, clipNorm: 10 }), device),
+    "a residual network with AdamW": await train(residual(), adamW(), device),
+  };
+  console.log(JSON.stringify(result));
+  Deno.exit(0); // webgpu's native threads outlive their sessions
+}
