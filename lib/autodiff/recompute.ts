@@ -61,7 +61,9 @@ export class Recomputation {
     const recomputed = new Set<Value>();
     for (const value of ancestors) {
       const node = value.producer;
-      if (node && !kept.has(value) && this.#varying.has(value) && !RANDOM.includes(node.opType)) recomputed.add(value);
+      if (!node || kept.has(value) || !this.#varying.has(value) || RANDOM.includes(node.opType)) continue;
+      if (node.opType === "Reshape" && node.input(0).kind === "input") continue; // takes no memory
+      recomputed.add(value);
     }
     this.#recomputed = recomputed;
   }
@@ -136,7 +138,10 @@ export class Recomputation {
     if (known) return known;
     const { graph } = value;
     const sizes = isStatic(value.shape) ? graph.ints(value.shape) : shapeOf(value);
-    const result = reshape(value, add(sizes, this.#zeroAfterGradient()));
+    // Never a Reshape of a Reshape: ONNX Runtime 1.30 makes one of two, and fails where the shape is not a constant.
+    let source = value;
+    while (source.producer?.opType === "Reshape") source = source.producer.input(0);
+    const result = reshape(source, add(sizes, this.#zeroAfterGradient()));
     result._type = value._type; // the shape is the same, which inference cannot see
     this.#delayed.set(value, result);
     return result;

@@ -30,7 +30,7 @@ export interface StepOptions {
   readonly recompute?: readonly string[];
   /**
    * Take maxima before batch normalisations and activations that keep the order, which then have less to do (`poolFirst`
-   * of lib/autodiff): the same up to rounding. Default: false.
+   * of lib/autodiff): the same up to rounding. Default: true where nothing is named in `recompute`.
    */
   readonly poolFirst?: boolean;
   /** Default: "cpu". */
@@ -98,7 +98,7 @@ export async function compileStep(options: StepOptions): Promise<Step> {
     accumulate,
     symbols: options.symbols ?? {},
     recompute: options.recompute ?? [],
-    poolFirst: options.poolFirst ?? false,
+    poolFirst: options.poolFirst ?? (options.recompute ?? []).length === 0,
     device,
   });
   const host = await (worker ? RemoteStep : StepEngine).open(plan, { device, threads, seed, profile, arena });
