@@ -1,4 +1,4 @@
-/** `deno task bench [data]`: figures of speed, each beside a bare loop over the same files. One file a bench in bench/. */
+/** `deno task bench [data|train]`: figures of speed, each beside another program's on the same work. One file a bench in bench/. */
 
 import { InputError, type ProgressListener, runCommand } from "../lib/runtime/mod.ts";
 import { progress } from "../lib/notebook/mod.ts";
@@ -11,6 +11,7 @@ const benches: Record<string, (options: Options) => Promise<BenchRow[]>> = {
     ...await (await import("./bench/data.ts")).benchData(options),
     ...await (await import("./bench/loader.ts")).benchLoader({ onProgress: options.onProgress }),
   ],
+  train: async (options) => (await import("./bench/train.ts")).benchTrain({ onProgress: options.onProgress }),
 };
 
 await runCommand({

@@ -1,4 +1,4 @@
-/** `deno task peers [pillow|curves]`: comparisons with other programs. Says what it skips and why. One file a peer in peers/. */
+/** `deno task peers [pillow|curves|pytorch]`: comparisons with other programs. Says what it skips and why. One file a peer in peers/. */
 
 import { describeError, InputError, type ProgressListener, runCommand } from "../lib/runtime/mod.ts";
 import { progress } from "../lib/notebook/mod.ts";
@@ -10,6 +10,7 @@ type Options = { readonly source: string; readonly images: number; readonly onPr
 const peers: Record<string, (options: Options) => Promise<BenchRow[]>> = {
   pillow: async (options) => (await import("./peers/pillow.ts")).comparePillow(options),
   curves: async () => (await import("./peers/loss_curves.ts")).compareLossCurves(),
+  pytorch: async (options) => (await import("./peers/pytorch.ts")).comparePytorch(options),
 };
 
 await runCommand({

@@ -103,8 +103,8 @@ export class Recomputation {
       inputs[i] = this.#delay(node.input(i));
     }
     if (node.opType === "BatchNormalization" && node.int("training_mode") === 1) {
-      inputs[3] = this.#statistics(node.input(3), 0.125);
-      inputs[4] = this.#statistics(node.input(4), 0.375);
+      if (inputs[3] === node.input(3)) inputs[3] = this.#statistics(node.input(3), 0.125);
+      if (inputs[4] === node.input(4)) inputs[4] = this.#statistics(node.input(4), 0.375);
     }
     const outputs = this.#graph.node(
       node.opType,
@@ -124,7 +124,8 @@ export class Recomputation {
   /**
    * Running statistics for a copy of a batch normalisation. ONNX Runtime writes the new ones over the old, and lets constants
    * of equal content share their memory: each copy needs some of its own, unlike any other. The normalised batch does not
-   * depend on them, and nobody reads the copy's running statistics (but with momentum 0, when they are the batch's own).
+   * depend on them, and nobody reads the copy's running statistics (but with momentum 0, when they are the batch's own). Where
+   * they are made afresh in each run, so are the copy's, and a NaN of one run does not live on.
    */
   #statistics(like: Value, part: number): Value {
     const shape = like.staticShape;

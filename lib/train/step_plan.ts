@@ -192,7 +192,9 @@ function valueOf(source: Graph, { graph, values }: ModelCopy, name: string): Val
   const copied = found && values.get(found);
   if (copied && graph.values.get(copied.name) === copied) return copied;
   if (copied) {
-    throw new TrainError(`model "${source.name}": expected a value named "${name}", found that poolFirst took its place`);
+    throw new TrainError(
+      `model "${source.name}": expected a value named "${name}", found that poolFirst took its place`,
+    );
   }
   throw new TrainError(`model "${source.name}": expected a value named "${name}", found none`);
 }

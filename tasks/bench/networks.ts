@@ -140,7 +140,10 @@ export type TrainCase = keyof typeof NETWORKS;
 export function buildNetwork({ size, batch, body }: NetworkSpec): Graph {
   const graph = new Graph("network");
   const layers = new Layers(graph);
-  graph.output(layers.linear(body(layers, graph.input("images", "float32", [batch, 3, size, size])), CLASSES), "logits");
+  graph.output(
+    layers.linear(body(layers, graph.input("images", "float32", [batch, 3, size, size])), CLASSES),
+    "logits",
+  );
   return graph;
 }
 
@@ -172,7 +175,10 @@ export function buildYolo(): Graph {
     const outputs = 3 * (5 + CLASSES);
     const last = layers.convNormLeaky(x, 2 * width, 3);
     const bias = layers.vector(outputs, 0);
-    graph.output(conv(last, layers.normal([outputs, 2 * width, 1, 1], 0.01), { bias }), ["coarse", "middle", "fine"][scale]!);
+    graph.output(
+      conv(last, layers.normal([outputs, 2 * width, 1, 1], 0.01), { bias }),
+      ["coarse", "middle", "fine"][scale]!,
+    );
   }
   return graph;
 }

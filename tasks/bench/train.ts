@@ -97,7 +97,13 @@ async function peakMemory(name: TrainCase, threads: number, python: string): Pro
   const ours = await measured("train_peak.ts", name, String(threads));
   await using peer = await PytorchPeer.start(python, threads);
   const theirs = await peer?.steps(name, 3);
-  return benchRow("train", `${name}, peak memory of the process`, "MiB", ours, theirs ? { [PEER]: theirs.peak_mb } : {});
+  return benchRow(
+    "train",
+    `${name}, peak memory of the process`,
+    "MiB",
+    ours,
+    theirs ? { [PEER]: theirs.peak_mb } : {},
+  );
 }
 
 /** Seconds from the model of YOLOv3 to a step that can run, its worker started and its weights there. */
