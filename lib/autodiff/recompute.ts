@@ -61,7 +61,9 @@ export class Recomputation {
     const recomputed = new Set<Value>();
     for (const value of ancestors) {
       const node = value.producer;
-      if (node && !kept.has(value) && this.#varying.has(value) && !RANDOM.includes(node.opType)) recomputed.add(value);
+      if (!node || kept.has(value) || !this.#varying.has(value) || RANDOM.includes(node.opType)) continue;
+      if (node.opType === "Reshape" && node.input(0).kind === "input") continue; // takes no memory
+      recomputed.add(value);
     }
     this.#recomputed = recomputed;
   }
@@ -101,8 +103,8 @@ export class Recomputation {
       inputs[i] = this.#delay(node.input(i));
     }
     if (node.opType === "BatchNormalization" && node.int("training_mode") === 1) {
-      inputs[3] = this.#statistics(node.input(3), 0.125);
-      inputs[4] = this.#statistics(node.input(4), 0.375);
+      if (inputs[3] === node.input(3)) inputs[3] = this.#statistics(node.input(3), 0.125);
+      if (inputs[4] === node.input(4)) inputs[4] = this.#statistics(node.input(4), 0.375);
     }
     const outputs = this.#graph.node(
       node.opType,
@@ -122,7 +124,8 @@ export class Recomputation {
   /**
    * Running statistics for a copy of a batch normalisation. ONNX Runtime writes the new ones over the old, and lets constants
    * of equal content share their memory: each copy needs some of its own, unlike any other. The normalised batch does not
-   * depend on them, and nobody reads the copy's running statistics (but with momentum 0, when they are the batch's own).
+   * depend on them, and nobody reads the copy's running statistics (but with momentum 0, when they are the batch's own). Where
+   * they are made afresh in each run, so are the copy's, and a NaN of one run does not live on.
    */
   #statistics(like: Value, part: number): Value {
     const shape = like.staticShape;
@@ -136,7 +139,10 @@ export class Recomputation {
     if (known) return known;
     const { graph } = value;
     const sizes = isStatic(value.shape) ? graph.ints(value.shape) : shapeOf(value);
-    const result = reshape(value, add(sizes, this.#zeroAfterGradient()));
+    // Never a Reshape of a Reshape: ONNX Runtime 1.30 makes one of two, and fails where the shape is not a constant.
+    let source = value;
+    while (source.producer?.opType === "Reshape") source = source.producer.input(0);
+    const result = reshape(source, add(sizes, this.#zeroAfterGradient()));
     result._type = value._type; // the shape is the same, which inference cannot see
     this.#delayed.set(value, result);
     return result;

@@ -28,6 +28,11 @@ export interface StepOptions {
   readonly symbols?: Readonly<Record<string, number>>;
   /** Names of values to keep for the backward pass; what lies before is computed a second time, to need less memory. */
   readonly recompute?: readonly string[];
+  /**
+   * Take maxima before batch normalisations and activations that keep the order, which then have less to do (`poolFirst`
+   * of lib/autodiff): the same up to rounding. Default: true where nothing is named in `recompute`.
+   */
+  readonly poolFirst?: boolean;
   /** Default: "cpu". */
   readonly device?: Device;
   /** CPU threads; default: one a physical core. */
@@ -93,6 +98,7 @@ export async function compileStep(options: StepOptions): Promise<Step> {
     accumulate,
     symbols: options.symbols ?? {},
     recompute: options.recompute ?? [],
+    poolFirst: options.poolFirst ?? (options.recompute ?? []).length === 0,
     device,
   });
   const host = await (worker ? RemoteStep : StepEngine).open(plan, { device, threads, seed, profile, arena });

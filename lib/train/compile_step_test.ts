@@ -103,6 +103,31 @@ Deno.test("a step with NaN in the batch changes nothing, bit for bit, says where
   assert.equal(await bits(step), await bits(other));
 });
 
+Deno.test("a NaN does not live on in the statistics of a recomputed normalisation, nor of one that is pooled first", async () => {
+  for (const options of [{ recompute: ["activation"] }, { poolFirst: true }, { poolFirst: false }]) {
+    await using step = await open(options);
+    await using other = await open(options);
+    const bad = smallBatch(1);
+    (bad.x!.data as Float32Array)[17] = NaN;
+    assert.equal((await step.run(bad, { learningRate: 0.01 })).finite, false);
+    for (const each of [step, other]) await each.run(smallBatch(2), { learningRate: 0.01 });
+    assert.equal(await bits(step), await bits(other), JSON.stringify(options));
+  }
+});
+
+Deno.test("poolings moved ahead change no loss by more than rounding, and what they replace cannot be recomputed", async () => {
+  const losses = async (poolFirst: boolean) => {
+    await using step = await open({ poolFirst });
+    const found: number[] = [];
+    for (let i = 0; i < 8; i++) found.push((await step.run(smallBatch(i), { learningRate: 0.05 })).loss);
+    return found;
+  };
+  const [plain, moved] = [await losses(false), await losses(true)];
+  plain.forEach((loss, i) => near(moved[i]!, loss, 1e-5));
+  const between = smallNetwork().nodes.find(({ opType }) => opType === "Relu")!.output().name;
+  await assert.rejects(open({ recompute: [between], poolFirst: true }), /found that poolFirst took its place/);
+});
+
 Deno.test("a gradient that is not finite at a finite loss is found too", async () => {
   const graph = new Graph("root");
   const w = graph.parameter("w", tensor("float32", [2], [0, 4]));

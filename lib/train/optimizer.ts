@@ -15,14 +15,16 @@ import {
   zeros,
 } from "../onnx/mod.ts";
 import { TrainError } from "./errors.ts";
+import { flatShape } from "./training_graph.ts";
 
 /** A parameter in the graph of the step. */
 export interface TrainedParameter {
   /** Its name in the model. */
   readonly name: string;
-  /** Its elements before the step. */
+  /** Its elements before the step, in one dimension (a scalar has none); so is its gradient. */
   readonly value: Value;
   readonly dtype: DType;
+  /** Its shape in the model. */
   readonly shape: readonly number[];
 }
 
@@ -31,9 +33,9 @@ export interface StateTensor {
   readonly name: string;
   /** Its elements before the first step. */
   readonly initial: Tensor;
-  /** Its elements before the step. */
+  /** Its elements before the step, in one dimension (a scalar has none). */
   readonly value: Value;
-  /** Its elements after the step; must be set. */
+  /** Its elements after the step, in one dimension too; must be set. */
   next: Value | undefined;
 }
 
@@ -61,7 +63,7 @@ export class OptimizerContext {
   state(name: string, initial: Tensor): StateTensor {
     let unique = `optimizer/${name}`;
     for (let count = 2; this.#states.has(unique); count++) unique = `optimizer/${name}_${count}`;
-    const value = this.graph.input(unique, initial.dtype, initial.shape);
+    const value = this.graph.input(unique, initial.dtype, flatShape(initial.shape));
     const made: StateTensor = { name: unique, initial, value, next: undefined };
     this.#states.set(unique, made);
     return made;

@@ -16,13 +16,13 @@ import {
   type Value,
   zeros,
 } from "../onnx/mod.ts";
-import { gradients } from "../autodiff/mod.ts";
+import { gradients, poolFirst } from "../autodiff/mod.ts";
 import type { Device } from "../runtime/mod.ts";
 import { TrainError } from "./errors.ts";
 import { type AcceptedIntegers, acceptedIntegers } from "./losses/accepted.ts";
 import { applyOptimizer, type Optimizer, OptimizerContext, type StateTensor } from "./optimizer.ts";
 import type { TrainableModel } from "./trainable.ts";
-import { copyModel, type MaskInput, type ModelCopy } from "./training_graph.ts";
+import { copyModel, flatShape, type MaskInput, type ModelCopy } from "./training_graph.ts";
 
 /** What a kept tensor is for. */
 export type SlotRole = "parameter" | "statistic" | "optimizer" | "average" | "accumulated";
@@ -35,6 +35,7 @@ export interface Slot {
   readonly next: string;
   readonly role: SlotRole;
   readonly dtype: DType;
+  /** In the model and in a checkpoint; the step's graph has the elements in one dimension (`flatShape`). */
   readonly shape: readonly number[];
 }
 
@@ -94,16 +95,22 @@ export interface PlanOptions {
   readonly accumulate: number;
   readonly symbols: Readonly<Record<string, number>>;
   readonly recompute: readonly string[];
+  readonly poolFirst?: boolean;
   readonly device: Device;
 }
 
 /** Writes the graph of a step. Throws TrainError, AutodiffError or OnnxError for what cannot be trained. */
 export function planStep(options: PlanOptions): StepPlan {
   const { model, accumulate, symbols, device } = options;
-  const copy = copyModel(model, { training: true, device, symbols });
-  const { graph, values } = copy;
-  const { loss, metrics, targets } = writeLoss(options, copy);
-  const wrt = model.parameters.map((value) => values.get(value)!);
+  const copy = copyModel(model, { training: true, device, symbols, flat: true });
+  const { graph, values, weights } = copy;
+  const { loss: written, metrics, targets } = writeLoss(options, copy);
+  // Outputs before the rewrite, so that it leaves them.
+  graph.output(written.dtype === "float32" ? written : cast(written, "float32"), PORTS.loss);
+  for (const [name, value] of Object.entries(metrics)) graph.output(value, `metric/${name}`);
+  if (options.poolFirst) poolFirst(graph);
+  const loss = written.dtype === "float32" ? graph.value(PORTS.loss) : written;
+  const wrt = model.parameters.map((value) => weights.get(value)!);
   const checkpoint = options.recompute.map((name) => valueOf(model.graph, copy, name));
   const raw = gradients(loss, wrt, { device, ...(checkpoint.length > 0 ? { checkpoint } : {}) });
   const slots: Slot[] = [];
@@ -136,9 +143,7 @@ export function planStep(options: PlanOptions): StepPlan {
     const role = copy.nextStatistics.has(source) ? "statistic" : "parameter";
     keepTensor(source.name, role, source.tensor!, next);
   }
-  graph.output(loss.dtype === "float32" ? loss : cast(loss, "float32"), PORTS.loss);
   graph.output(norm, PORTS.gradientNorm);
-  for (const [name, value] of Object.entries(metrics)) graph.output(value, `metric/${name}`);
   const fed = [...model.graph.inputs.map((value) => values.get(value)!), ...targets];
   return {
     model: toModel(graph),
@@ -183,10 +188,15 @@ export function writeLoss({ model, loss }: Pick<PlanOptions, "model" | "loss">, 
   return { loss: scalar, metrics, targets };
 }
 
-function valueOf(source: Graph, { values }: ModelCopy, name: string): Value {
+function valueOf(source: Graph, { graph, values }: ModelCopy, name: string): Value {
   const found = source.values.get(name);
   const copied = found && values.get(found);
-  if (copied) return copied;
+  if (copied && graph.values.get(copied.name) === copied) return copied;
+  if (copied) {
+    throw new TrainError(
+      `model "${source.name}": expected a value named "${name}", found that poolFirst took its place`,
+    );
+  }
   throw new TrainError(`model "${source.name}": expected a value named "${name}", found none`);
 }
 
@@ -201,7 +211,7 @@ function accumulated(
   const keep = graph.input(PORTS.keep, "float32", []);
   return model.parameters.map((source, i) => {
     const name = `accumulated/${source.name}`;
-    const old = graph.input(name, source.dtype, source.shape);
+    const old = graph.input(name, source.dtype, flatShape(source.staticShape));
     const factor = source.dtype === "float32" ? keep : cast(keep, source.dtype);
     const sum = add(mul(old, factor), mul(gradientsOfBatch[i]!, 1 / count));
     keepTensor(name, "accumulated", zeros(source.dtype, source.staticShape), sum);
@@ -233,7 +243,7 @@ export function averages(graph: Graph, next: ReadonlyMap<Value, Value>, decay: n
 }
 
 function declare(graph: Graph, name: string, initial: Tensor): StateTensor {
-  return { name, initial, value: graph.input(name, initial.dtype, initial.shape), next: undefined };
+  return { name, initial, value: graph.input(name, initial.dtype, flatShape(initial.shape)), next: undefined };
 }
 
 function inferenceModel(model: TrainableModel, device: Device): Uint8Array<ArrayBuffer> {

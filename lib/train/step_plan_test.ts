@@ -43,7 +43,7 @@ Deno.test("the forms for webgpu use no operator that it lacks, and give the same
   });
 });
 
-Deno.test("every kept tensor is an input and an output of the step of the same type and shape, by different names", () => {
+Deno.test("every kept tensor is an input and an output of the step with as many elements in at most one dimension, by different names", () => {
   const { slots, model } = plan("cpu");
   const graph = fromModel(model);
   assert.equal(slots.filter(({ role }) => role === "parameter").length, 5);
@@ -53,7 +53,8 @@ Deno.test("every kept tensor is an input and an output of the step of the same t
   for (const { name, next, dtype, shape } of slots) {
     const input = graph.inputs.find((value) => value.name === name)!;
     const output = graph.outputs.find((value) => value.name === next)!;
-    assert.deepEqual([input.dtype, input.shape, output.dtype, output.shape], [dtype, shape, dtype, shape], name);
+    const flat = shape.length > 1 ? [shape.reduce((a, b) => a * b)] : shape;
+    assert.deepEqual([input.dtype, input.shape, output.dtype, output.shape], [dtype, flat, dtype, flat], name);
     assert.notEqual(input, output);
   }
 });

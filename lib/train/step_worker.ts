@@ -20,9 +20,42 @@ type StepJob =
 /** What comes back. */
 type StepReply = { readonly outcome?: StepOutcome; readonly tensors?: Tensors };
 
+/**
+ * Memory for batches, kept from step to step. The caller's thread copies a batch into memory that both threads see, the worker
+ * from there into its own (ONNX Runtime's binding takes no shared memory); a message would make both copies into memory
+ * that is taken anew each time. Runs do not overlap, so that nobody reads what is being written.
+ */
+class BatchMemory {
+  readonly #made = new Map<string, ArrayBufferLike>();
+  readonly #Kind: new (bytes: number) => ArrayBufferLike;
+
+  constructor(Kind: new (bytes: number) => ArrayBufferLike) {
+    this.#Kind = Kind;
+  }
+
+  /** A copy of a micro-batch, until the next of the same number. */
+  hold(batch: Batch, part: number): Batch {
+    const result: Record<string, Tensor> = {};
+    for (const [name, { dtype, shape, data }] of Object.entries(batch)) {
+      const source = data as Float32Array, key = `${part} ${name}`;
+      let memory = this.#made.get(key);
+      if (!memory || memory.byteLength < source.byteLength) {
+        memory = new this.#Kind(source.byteLength);
+        this.#made.set(key, memory);
+      }
+      const Elements = source.constructor as Float32ArrayConstructor;
+      const copy = new Elements(memory, 0, source.length) as Float32Array<ArrayBuffer>;
+      copy.set(source);
+      result[name] = { dtype, shape, data: copy };
+    }
+    return result;
+  }
+}
+
 /** A step in a worker of its own, with the same numbers as one on the caller's thread. */
 export class RemoteStep implements StepHost {
   readonly #pool: WorkerPool<StepJob, StepReply>;
+  readonly #memory = new BatchMemory(SharedArrayBuffer);
 
   private constructor(pool: WorkerPool<StepJob, StepReply>) {
     this.#pool = pool;
@@ -40,7 +73,8 @@ export class RemoteStep implements StepHost {
   }
 
   async run(batches: readonly Batch[], learningRate: number, step: number): Promise<StepOutcome> {
-    return (await this.#pool.run({ kind: "run", batches, learningRate, step })).outcome!;
+    const shared = batches.map((batch, i) => this.#memory.hold(batch, i));
+    return (await this.#pool.run({ kind: "run", batches: shared, learningRate, step })).outcome!;
   }
 
   async read(names: readonly string[]): Promise<Tensors> {
@@ -65,6 +99,7 @@ export class RemoteStep implements StepHost {
 }
 
 let engine: StepEngine | undefined;
+const memory = new BatchMemory(ArrayBuffer);
 
 async function handle(job: StepJob): Promise<StepReply> {
   if (job.kind === "open") {
@@ -74,7 +109,9 @@ async function handle(job: StepJob): Promise<StepReply> {
   if (!engine) throw new WorkError("training step: expected an open step, found that its worker was lost");
   switch (job.kind) {
     case "run":
-      return { outcome: await engine.run(job.batches, job.learningRate, job.step) };
+      return {
+        outcome: await engine.run(job.batches.map((batch, i) => memory.hold(batch, i)), job.learningRate, job.step),
+      };
     case "read":
       return { tensors: await engine.read(job.names) };
     case "write":

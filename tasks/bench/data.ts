@@ -2,22 +2,17 @@
 
 import { join } from "node:path";
 import { buildDataset, type RawSource } from "../../lib/data/mod.ts";
-import { defaultWorkers, type ProgressListener, WorkerPool } from "../../lib/runtime/mod.ts";
+import { defaultWorkers, WorkerPool } from "../../lib/runtime/mod.ts";
 import { speciesNames } from "../../lib/species/mod.ts";
 import type { BareJob } from "./bare_sharp_worker.ts";
+import type { ComparisonOptions } from "./command.ts";
 import { sampleSource } from "./raw_pictures.ts";
 import { type BenchRow, benchRow } from "./row.ts";
 
 /** Ours and the loop take turns, so that a machine that is busy for a while is so for both. */
 const rounds = 3;
 
-export interface BenchDataOptions {
-  readonly source: string;
-  readonly images: number;
-  readonly onProgress?: ProgressListener;
-}
-
-export async function benchData({ source, images, onProgress = () => {} }: BenchDataOptions): Promise<BenchRow[]> {
+export async function benchData({ source, images, onProgress }: ComparisonOptions): Promise<BenchRow[]> {
   const sample = await sampleSource(source, images);
   const count = (await sample.list()).items.length;
   const workers = defaultWorkers();

@@ -1,23 +1,21 @@
-/** The networks of the training benchmark, as graphs; tests/peers/train_step.py builds the same ones with PyTorch. */
+/** The networks of the training benchmark, as inference graphs; tests/peers/train_step.py builds the same ones with PyTorch. */
 
 import {
   add,
-  batchNormalizationTraining,
+  batchNormalization,
+  concat,
   conv,
   gelu,
   globalAveragePool,
   Graph,
   layerNormalization,
   leakyRelu,
-  logSoftmax,
   matMul,
   maxPool,
   mul,
-  neg,
-  oneHot,
   reduceMean,
-  reduceSum,
   reshape,
+  resize,
   softmax,
   split,
   squeeze,
@@ -26,23 +24,14 @@ import {
   transpose,
   type Value,
 } from "../../lib/onnx/mod.ts";
-import { Random } from "../../lib/runtime/mod.ts";
+import { constant, type Initializer, kaimingNormal, normal, Random } from "../../lib/train/mod.ts";
 
 /** Classes of every network. */
 export const CLASSES = 1025;
 
-/** A network with its cross-entropy; inputs are "images" [N, 3, size, size] and "labels" [N] int64. */
-export interface Network {
-  readonly graph: Graph;
-  readonly loss: Value;
-  /** The weights, inputs of the graph, with what they begin as. */
-  readonly weights: ReadonlyMap<Value, Tensor>;
-  readonly size: number;
-  readonly batch: number;
-}
-
-/** How a network is built. */
+/** How a network is built: "images" [batch, 3, size, size] → "logits" [batch, 1025]. */
 export interface NetworkSpec {
+  /** Side of the images in pixels. */
   readonly size: number;
   readonly batch: number;
   readonly body: (layers: Layers, images: Value) => Value;
@@ -53,57 +42,40 @@ class Layers {
   readonly #random = Random.seeded("bench");
   #count = 0;
 
-  /** The weights, inputs of the graph, with what they begin as. */
-  readonly weights = new Map<Value, Tensor>();
-
   constructor(readonly graph: Graph) {}
 
-  weight(shape: readonly number[], deviation: number): Value {
-    const length = shape.reduce((a, b) => a * b, 1);
-    return this.#input(shape, Float32Array.from({ length }, () => this.#random.normal() * deviation));
+  parameter(shape: readonly number[], init: Initializer): Value {
+    return this.graph.parameter(`w${this.#count++}`, { shape, init });
   }
 
-  constant(length: number, content: number): Value {
-    return this.#input([length], new Float32Array(length).fill(content));
+  normal(shape: readonly number[], deviation: number): Value {
+    return this.parameter(shape, normal(this.#random, { deviation }));
   }
 
-  /**
-   * A weight, flat as an input: ONNX Runtime 1.30 takes 8 ms in place of 0.2 to scale a [512, 1024, 1, 1] by a number, and
-   * moves transpositions of gradients behind Reshape to four dimensions, where they take 20 ms in place of 4. A Reshape
-   * costs nothing.
-   */
-  #input(shape: readonly number[], data: Float32Array): Value {
-    const value = this.graph.input(`w${this.#count++}`, "float32", [data.length]);
-    this.weights.set(value, tensor("float32", [data.length], data));
-    return reshape(value, shape);
+  vector(length: number, content: number): Value {
+    return this.parameter([length], constant(content));
   }
 
   convNormLeaky(x: Value, outputs: number, kernel: number, strides = 1): Value {
-    const inputs = x.shape[1] as number;
-    const w = this.weight([outputs, inputs, kernel, kernel], Math.sqrt(2 / (inputs * kernel * kernel)));
+    const w = this.parameter([outputs, x.shape[1] as number, kernel, kernel], kaimingNormal(this.#random));
     const c = conv(x, w, { strides, pads: Math.floor(kernel / 2) });
-    const running = () => this.graph.constant(tensor("float32", [outputs], new Array(outputs).fill(this.#count++)));
-    const { y } = batchNormalizationTraining(
-      c,
-      this.constant(outputs, 1),
-      this.constant(outputs, 0),
-      running(),
-      running(),
-      {
-        momentum: 0,
-      },
-    );
-    return leakyRelu(y, { alpha: 0.1 });
+    const [scale, bias, mean, variance] = [1, 0, 0, 1].map((content) => this.vector(outputs, content)) as [
+      Value,
+      Value,
+      Value,
+      Value,
+    ];
+    return leakyRelu(batchNormalization(c, scale, bias, mean, variance), { alpha: 0.1 });
   }
 
   linear(x: Value, outputs: number): Value {
     const inputs = x.shape.at(-1) as number;
-    return add(matMul(x, this.weight([inputs, outputs], 1 / Math.sqrt(inputs))), this.constant(outputs, 0));
+    return add(matMul(x, this.normal([inputs, outputs], 1 / Math.sqrt(inputs))), this.vector(outputs, 0));
   }
 
   norm(x: Value): Value {
     const width = x.shape.at(-1) as number;
-    return layerNormalization(x, this.constant(width, 1), this.constant(width, 0));
+    return layerNormalization(x, this.vector(width, 1), this.vector(width, 0));
   }
 }
 
@@ -114,25 +86,30 @@ function plainCnn(layers: Layers, images: Value): Value {
   return pooled(x);
 }
 
-/** Darknet-53 (Redmon and Farhadi 2018, table 1) without its head. */
-function darknet(layers: Layers, images: Value): Value {
+/** The maps of Darknet-53 (Redmon and Farhadi 2018, table 1) after each of its five stages. */
+function darknetStages(layers: Layers, images: Value): Value[] {
   let x = layers.convNormLeaky(images, 32, 3), width = 32;
-  for (const depth of [1, 2, 8, 8, 4]) {
+  return [1, 2, 8, 8, 4].map((depth) => {
     width *= 2;
     x = layers.convNormLeaky(x, width, 3, 2);
     for (let i = 0; i < depth; i++) {
       x = add(x, layers.convNormLeaky(layers.convNormLeaky(x, width / 2, 1), width, 3));
     }
-  }
-  return pooled(x);
+    return x;
+  });
+}
+
+/** Darknet-53 without its head. */
+function darknet(layers: Layers, images: Value): Value {
+  return pooled(darknetStages(layers, images).at(-1)!);
 }
 
 /** ViT with 64 tokens of 8 x 8 pixels, dim 192, depth 6, 3 heads, mean over tokens. */
 function vit(layers: Layers, images: Value): Value {
   const batch = images.shape[0] as number, width = 192, heads = 3, tokens = 64;
-  const patches = conv(images, layers.weight([width, 3, 8, 8], 0.07), { strides: 8, bias: layers.constant(width, 0) });
+  const patches = conv(images, layers.normal([width, 3, 8, 8], 0.07), { strides: 8, bias: layers.vector(width, 0) });
   let x = transpose(reshape(patches, [batch, width, tokens]), [0, 2, 1]);
-  x = add(x, layers.weight([1, tokens, width], 0.02));
+  x = add(x, layers.normal([1, tokens, width], 0.02));
   for (let block = 0; block < 6; block++) {
     const qkv = reshape(layers.linear(layers.norm(x), 3 * width), [batch, tokens, 3, heads, width / heads]);
     const [q, k, v] = split(transpose(qkv, [2, 0, 3, 1, 4]), 3, { axis: 0 }).map((part) => squeeze(part, [0]));
@@ -156,13 +133,58 @@ export const NETWORKS = {
   "vit-64": { size: 64, batch: 32, body: vit },
 } as const satisfies Record<string, NetworkSpec>;
 
-/** A network with its cross-entropy over 1,025 classes. */
-export function buildNetwork({ size, batch, body }: NetworkSpec): Network {
+/** A case of the benchmark. */
+export type TrainCase = keyof typeof NETWORKS;
+
+/** A network: "images" → "logits". */
+export function buildNetwork({ size, batch, body }: NetworkSpec): Graph {
   const graph = new Graph("network");
-  const images = graph.input("images", "float32", [batch, 3, size, size]);
-  const labels = graph.input("labels", "int64", [batch]);
   const layers = new Layers(graph);
-  const logits = layers.linear(body(layers, images), CLASSES);
-  const likelihood = mul(logSoftmax(logits), oneHot(labels, CLASSES));
-  return { graph, loss: neg(reduceMean(reduceSum(likelihood, { axes: [1] }))), weights: layers.weights, size, batch };
+  graph.output(
+    layers.linear(body(layers, graph.input("images", "float32", [batch, 3, size, size])), CLASSES),
+    "logits",
+  );
+  return graph;
+}
+
+/** The fixed random batch of a network: "images" and "labels" [batch] int64. */
+export function buildBatch({ size, batch }: NetworkSpec): { images: Tensor; labels: Tensor } {
+  const random = Random.seeded("images");
+  const pixels = Float32Array.from({ length: batch * 3 * size * size }, () => random.normal());
+  const labels = Array.from({ length: batch }, () => random.int(CLASSES));
+  return { images: tensor("float32", [batch, 3, size, size], pixels), labels: tensor("int64", [batch], labels) };
+}
+
+/**
+ * YOLOv3 (Redmon and Farhadi 2018) with 1,025 classes: Darknet-53 and 23 further convolutions, at 416 px; outputs "coarse",
+ * "middle" and "fine", each [1, 3 · (5 + 1025), side, side]. All of its 75 convolutions have weights of one number, for it
+ * is compiled only.
+ */
+export function buildYolo(): Graph {
+  const graph = new Graph("yolov3");
+  const layers = new ConstantLayers(graph);
+  const stages = darknetStages(layers, graph.input("images", "float32", [1, 3, 416, 416]));
+  let x = stages[4]!;
+  for (const [scale, width] of [512, 256, 128].entries()) {
+    if (scale > 0) {
+      const narrow = layers.convNormLeaky(x, width, 1);
+      x = concat([resize(narrow, { scales: [1, 1, 2, 2] }), stages[4 - scale]!], 1);
+    }
+    for (let i = 0; i < 2; i++) x = layers.convNormLeaky(layers.convNormLeaky(x, width, 1), 2 * width, 3);
+    x = layers.convNormLeaky(x, width, 1);
+    const outputs = 3 * (5 + CLASSES);
+    const last = layers.convNormLeaky(x, 2 * width, 3);
+    const bias = layers.vector(outputs, 0);
+    graph.output(
+      conv(last, layers.normal([outputs, 2 * width, 1, 1], 0.01), { bias }),
+      ["coarse", "middle", "fine"][scale]!,
+    );
+  }
+  return graph;
+}
+
+class ConstantLayers extends Layers {
+  override parameter(shape: readonly number[]): Value {
+    return super.parameter(shape, constant(0.01));
+  }
 }

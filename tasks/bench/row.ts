@@ -30,10 +30,18 @@ export function benchRow(
   };
 }
 
-/** Prints rows for people, on stderr. */
+/** Prints rows for people: one line a figure, each peer's with our ratio to it. */
 export function printRows(rows: readonly BenchRow[]): void {
-  for (const row of rows) {
-    const peers = Object.entries(row.peers).map(([peer, value]) => `${peer} ${value} (${row.ratio[peer]}x)`);
-    console.error(`${row.bench}: ${row.case}: ${row.ours} ${row.unit}${peers.length ? "; " + peers.join("; ") : ""}`);
+  const lines = rows.map((row) => [
+    row.bench,
+    row.case,
+    `${row.ours} ${row.unit}`,
+    Object.entries(row.peers).map(([peer, value]) => `${row.ratio[peer]} x ${peer} (${value})`).join(", "),
+  ]);
+  const widths = [0, 1, 2].map((column) => Math.max(0, ...lines.map((line) => [...line[column]!].length)));
+  for (const line of lines) {
+    console.log(
+      line.map((text, i) => i === 2 ? text.padStart(widths[i]!) : text.padEnd(widths[i] ?? 0)).join("  ").trimEnd(),
+    );
   }
 }

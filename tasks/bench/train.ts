@@ -1,29 +1,17 @@
-/** Benchmark of training steps: forward, backward and update of several networks in one session, beside PyTorch CPU. */
+/**
+ * `bench train`: training steps of `compileStep`, in its worker as users get them, beside PyTorch CPU; how long a large step
+ * takes to compile; memory at its peak and over a thousand steps.
+ */
 
-import { gradients, poolFirst } from "../../lib/autodiff/mod.ts";
-import { add, mul, sub, type Tensor, tensor, toModel, type Value, zeros } from "../../lib/onnx/mod.ts";
-import { openSession, Random, type Session } from "../../lib/runtime/mod.ts";
-import { buildNetwork, CLASSES, type Network, NETWORKS } from "./networks.ts";
+import { join } from "node:path";
+import { type ProgressListener, WorkError } from "../../lib/runtime/mod.ts";
+import { add, type Value } from "../../lib/onnx/mod.ts";
+import { compileStep, crossEntropy, meanSquaredError, sgd, type Step, type StepOptions } from "../../lib/train/mod.ts";
+import { buildBatch, buildNetwork, buildYolo, NETWORKS, type TrainCase } from "./networks.ts";
+import { defaultPython, PytorchPeer } from "./pytorch_steps.ts";
+import { type BenchRow, benchRow } from "./row.ts";
 
-/** A case of the benchmark. */
-export type TrainCase = keyof typeof NETWORKS;
-
-/** A row of `deno task bench --json` (DESIGN.md), with the time of a step. */
-export interface TrainBenchRow {
-  readonly bench: "train";
-  readonly case: TrainCase;
-  readonly unit: "img/s";
-  readonly ours: number;
-  /** `pytorch-cpu`: the same network, batch and optimizer in PyTorch, as many threads; absent without PyTorch. */
-  readonly peers: Readonly<Record<string, number>>;
-  /** ours / the peer's. */
-  readonly ratio: Readonly<Record<string, number>>;
-  /** Milliseconds of a step, the shortest of all. */
-  readonly milliseconds: Readonly<Record<string, number>>;
-  /** Milliseconds to open the session. */
-  readonly compile: number;
-  readonly nodes: number;
-}
+const PEER = "pytorch-cpu";
 
 export interface TrainBenchOptions {
   /** Default: all. */
@@ -34,175 +22,120 @@ export interface TrainBenchOptions {
   readonly rounds?: number;
   /** Steps in each turn; default 3. */
   readonly steps?: number;
-  /** The Python that has PyTorch; default: the environment's POKEDEX_PYTHON, else python3. "" leaves the peer out. */
+  /** The Python that has PyTorch; default: `defaultPython()`. "" leaves the peer out. */
   readonly python?: string;
-}
-
-/** A compiled training step on fixed random images. */
-export interface BenchStep {
-  readonly network: Network;
-  readonly nodes: number;
-  readonly compile: number;
-  /** Runs one step and returns the loss before it. */
-  run(): Promise<number>;
-  release(): Promise<void>;
+  /** Rows of compiling and memory too; default true. */
+  readonly large?: boolean;
+  readonly onProgress?: ProgressListener;
 }
 
 /**
- * Measures each case: our steps and PyTorch's take turns, so that both see the same load, and the shortest step of each
- * counts.
+ * A case in two rows: images a second, and the milliseconds of the shortest step that they come from. Our steps and
+ * PyTorch's take turns, so that both see the same load; without PyTorch its figures are absent.
  */
-export async function benchTrain(options: TrainBenchOptions = {}): Promise<TrainBenchRow[]> {
-  const { cases = Object.keys(NETWORKS) as TrainCase[], threads = 2, rounds = 4, steps = 3 } = options;
-  const peer = await Peer.start(options.python ?? Deno.env.get("POKEDEX_PYTHON") ?? "python3", threads);
-  const rows: TrainBenchRow[] = [];
-  try {
-    for (const name of cases) {
-      const step = await compileBenchStep(name, threads);
-      const ours: number[] = [], theirs: number[] = [];
-      await step.run();
-      for (let round = 0; round < rounds; round++) {
-        for (let i = 0; i < steps; i++) {
-          const start = performance.now();
-          await step.run();
-          ours.push(performance.now() - start);
-        }
-        if (peer) theirs.push(...await peer.steps(name, steps));
-      }
-      await step.release();
-      rows.push(row(name, step, Math.min(...ours), theirs.length > 0 ? Math.min(...theirs) : undefined));
-    }
-  } finally {
-    await peer?.stop();
+export async function benchTrain(options: TrainBenchOptions = {}): Promise<BenchRow[]> {
+  const { cases = Object.keys(NETWORKS) as TrainCase[], threads = 2, large = true, onProgress = () => {} } = options;
+  const { rounds = 4, steps = 3, python = await defaultPython() } = options;
+  const total = cases.length * (large ? 2 : 1) + (large ? 2 : 0);
+  const rows: BenchRow[] = [];
+  let done = 0;
+  const add = (label: string, made: readonly BenchRow[]) => {
+    rows.push(...made);
+    onProgress({ label: "bench train", done: ++done, total, unit: "cases", note: label });
+  };
+  onProgress({ label: "bench train", done, total, unit: "cases" });
+  {
+    await using peer = await PytorchPeer.start(python, threads);
+    for (const name of cases) add(name, await timeCase(name, peer, { threads, rounds, steps }));
   }
+  if (!large) return rows;
+  for (const name of cases) add(`${name}, memory`, [await peakMemory(name, threads, python)]);
+  add("compile", [await compileYolo(threads)]);
+  add("growth", [await growth()]);
   return rows;
 }
 
-function row(name: TrainCase, { network, nodes, compile }: BenchStep, ours: number, theirs?: number): TrainBenchRow {
-  const rate = (milliseconds: number) => Number((1e3 * network.batch / milliseconds).toFixed(1));
-  const peer = (value: (theirs: number) => number): Record<string, number> =>
-    theirs === undefined ? {} : { "pytorch-cpu": value(theirs) };
-  return {
-    bench: "train",
-    case: name,
-    unit: "img/s",
-    ours: rate(ours),
-    peers: peer(rate),
-    ratio: peer((time) => Number((time / ours).toFixed(2))),
-    milliseconds: { ours: Number(ours.toFixed(1)), ...peer((time) => time) },
-    compile: Math.round(compile),
-    nodes,
-  };
+async function timeCase(
+  name: TrainCase,
+  peer: PytorchPeer | undefined,
+  { threads, rounds, steps }: { threads: number; rounds: number; steps: number },
+): Promise<BenchRow[]> {
+  const ours: number[] = [], theirs: number[] = [];
+  await using step = await compileCase(name, { threads });
+  const batch = buildBatch(NETWORKS[name]);
+  const run = () => step.run(batch, { learningRate: 0.01 });
+  await run();
+  for (let round = 0; round < rounds; round++) {
+    for (let i = 0; i < steps; i++) {
+      const start = performance.now();
+      await run();
+      ours.push(performance.now() - start);
+    }
+    theirs.push(...(await peer?.steps(name, steps))?.ms ?? []);
+  }
+  const images = NETWORKS[name].batch, title = `${name}, batch ${images}, ${threads} threads`;
+  const [time, other] = [Math.min(...ours), Math.min(...theirs)];
+  const beside = (value: number) => theirs.length === 0 ? {} : { [PEER]: value };
+  return [
+    benchRow("train", title, "img/s", 1e3 * images / time, beside(1e3 * images / other)),
+    benchRow("train", `${title}, a step`, "ms", time, beside(other)),
+  ];
 }
 
-/**
- * The step of SGD with momentum 0.9 and rate 0.01. Weights and momenta are inputs that the run writes over.
- *
- * Session settings, by processor time of cnn-224 on one thread (other settings as here): optimization "all", which turns the
- * pooling, resizing and convolutions of constants to ONNX Runtime's blocked layout and back, +2 %; no arena +43 % (each
- * large tensor is mapped anew); memory pattern, denormals as zero and prepacking within the noise. Spinning threads stop
- * at the end of a run, so that they do not take time from what comes between.
- */
-export async function compileBenchStep(name: TrainCase, threads: number, profile?: string): Promise<BenchStep> {
-  const network = buildNetwork(NETWORKS[name]);
-  const { graph, size, batch } = network;
-  const feeds: Record<string, Tensor> = {}, into: Record<string, Tensor> = {};
-  graph.output(network.loss, "loss");
-  poolFirst(graph);
-  const weights = [...network.weights.keys()];
-  gradients(graph.value("loss"), weights).forEach((gradient, i) => {
-    const weight = weights[i]!;
-    const momentum = graph.input(`momentum ${weight.name}`, "float32", weight.shape);
-    const next = add(mul(momentum, 0.9), gradient);
-    const bind = (source: Value, result: Value, content: Tensor) => {
-      feeds[source.name] = content;
-      into[graph.output(result, `next ${source.name}`).name] = content;
-    };
-    bind(momentum, next, zeros("float32", weight.staticShape));
-    bind(weight, sub(weight, mul(next, 0.01)), network.weights.get(weight)!);
+/** The step of a case: SGD with momentum 0.9 on the mean cross-entropy, as in tests/peers/train_step.py. */
+export function compileCase(name: TrainCase, options: Partial<StepOptions> = {}): Promise<Step> {
+  return compileStep({
+    model: buildNetwork(NETWORKS[name]),
+    loss: ({ output, input }) => crossEntropy(output("logits"), input("labels", "int64", [NETWORKS[name].batch])),
+    optimizer: sgd({ momentum: 0.9 }),
+    ...options,
   });
-  const random = Random.seeded("images");
-  const pixels = Float32Array.from({ length: batch * 3 * size * size }, () => random.normal());
-  feeds["images"] = tensor("float32", [batch, 3, size, size], pixels);
-  feeds["labels"] = tensor("int64", [batch], Array.from({ length: batch }, () => random.int(CLASSES)));
-  into["loss"] = zeros("float32", []);
+}
+
+/** The most memory that a process of its own has when it compiles a case and takes three steps; PyTorch's likewise. */
+async function peakMemory(name: TrainCase, threads: number, python: string): Promise<BenchRow> {
+  const ours = await measured("train_peak.ts", name, String(threads));
+  await using peer = await PytorchPeer.start(python, threads);
+  const theirs = await peer?.steps(name, 3);
+  return benchRow(
+    "train",
+    `${name}, peak memory of the process`,
+    "MiB",
+    ours,
+    theirs ? { [PEER]: theirs.peak_mb } : {},
+  );
+}
+
+/** Seconds from the model of YOLOv3 to a step that can run, its worker started and its weights there. */
+async function compileYolo(threads: number): Promise<BenchRow> {
+  const model = buildYolo();
   const start = performance.now();
-  const session: Session = await openSession(toModel(graph), {
+  await using _step = await compileStep({
+    model,
+    loss: ({ output, input }) =>
+      ["coarse", "middle", "fine"].map((name): Value => {
+        const found = output(name);
+        return meanSquaredError(found, input(`${name} target`, "float32", found.shape));
+      }).reduce((sum, part) => add(sum, part)),
+    optimizer: sgd({ momentum: 0.9 }),
     threads,
-    name,
-    optimization: "extended",
-    extra: { "session.force_spinning_stop": "1" },
-    ...(profile === undefined ? {} : { profile }),
   });
-  const compile = performance.now() - start;
-  return {
-    network,
-    nodes: graph.nodes.length,
-    compile,
-    async run() {
-      await session.run(feeds, { into });
-      return Number(into["loss"]!.data[0]);
-    },
-    async release() {
-      if (profile !== undefined) session.endProfile();
-      await session.dispose();
-    },
-  };
+  return benchRow("train", "compile YOLOv3, 75 convolutions", "s", (performance.now() - start) / 1e3, {});
 }
 
-/** tests/peers/train_step.py as a process that answers requests. */
-class Peer {
-  readonly #process: Deno.ChildProcess;
-  readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
-  readonly #reader: ReadableStreamDefaultReader<string>;
-  #text = "";
+/** How much a process grows over 1,000 steps of a layer of 256 x 256 weights with AdamW. */
+async function growth(): Promise<BenchRow> {
+  const bytes = await measured("../../tests/train/memory.ts");
+  return benchRow("train", "growth over 1,000 steps", "MiB", bytes / 2 ** 20, {});
+}
 
-  private constructor(process: Deno.ChildProcess) {
-    this.#process = process;
-    this.#writer = process.stdin.getWriter();
-    this.#reader = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  }
-
-  /** Starts it; undefined where Python or PyTorch is not there. */
-  static async start(python: string, threads: number): Promise<Peer | undefined> {
-    if (python === "") return undefined;
-    const script = new URL("../../tests/peers/train_step.py", import.meta.url).pathname;
-    try {
-      const process = new Deno.Command(python, {
-        args: [script, "--threads", String(threads)],
-        stdin: "piped",
-        stdout: "piped",
-        stderr: "null",
-      }).spawn();
-      const peer = new Peer(process);
-      return await peer.#ask({ case: null }) ? peer : undefined;
-    } catch {
-      return undefined;
-    }
-  }
-
-  /** Milliseconds of each of some steps. */
-  async steps(name: TrainCase, steps: number): Promise<number[]> {
-    const answer = await this.#ask({ case: name, steps }) as { ms: number[] } | undefined;
-    return answer?.ms ?? [];
-  }
-
-  async stop(): Promise<void> {
-    await this.#writer.close().catch(() => {});
-    await this.#process.status;
-  }
-
-  /** One line there and one back; undefined when the process has ended. */
-  async #ask(request: unknown): Promise<unknown> {
-    await this.#writer.write(new TextEncoder().encode(`${JSON.stringify(request)}\n`)).catch(() => {});
-    while (!this.#text.includes("\n")) {
-      const { done, value } = await this.#reader.read();
-      if (done) return undefined;
-      this.#text += value;
-    }
-    const end = this.#text.indexOf("\n");
-    const line = this.#text.slice(0, end);
-    this.#text = this.#text.slice(end + 1);
-    return JSON.parse(line);
-  }
+/** The number that a script beside this one prints, in a process of its own. */
+async function measured(script: string, ...args: string[]): Promise<number> {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", join(import.meta.dirname!, script), ...args],
+  }).output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
+  const found = Number(text(stdout));
+  if (success && text(stdout) !== "" && Number.isFinite(found)) return found;
+  throw new WorkError(`${script}: expected a number, found: ${text(stderr).split("\n").at(-1) || text(stdout)}`);
 }

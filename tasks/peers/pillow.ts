@@ -4,14 +4,15 @@ import { join } from "node:path";
 import { buildDataset } from "../../lib/data/mod.ts";
 import { defaultWorkers, InputError } from "../../lib/runtime/mod.ts";
 import { speciesNames } from "../../lib/species/mod.ts";
-import { type BenchDataOptions, median } from "../bench/data.ts";
+import type { ComparisonOptions } from "../bench/command.ts";
+import { median } from "../bench/data.ts";
 import { sampleSource } from "../bench/raw_pictures.ts";
 import { type BenchRow, benchRow } from "../bench/row.ts";
 import { command, peerPython } from "./python.ts";
 
 const rounds = 3;
 
-export async function comparePillow({ source, images, onProgress = () => {} }: BenchDataOptions): Promise<BenchRow[]> {
+export async function comparePillow({ source, images, onProgress }: ComparisonOptions): Promise<BenchRow[]> {
   const python = await peerPython(["pillow==12.0.0"]);
   const sample = await sampleSource(source, images);
   // Pillow reads no SVG.

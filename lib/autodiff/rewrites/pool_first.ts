@@ -83,19 +83,21 @@ function pooledNormalisation(graph: Graph, pool: Node, normalisation: Node, conv
   const weights = mul(w, reshape(sign, [-1, ...w.shape.slice(1).map(() => 1)]));
   const turned = repeat(graph, convolution, convolution.input(0), weights);
   const channels = scale.staticShape;
-  // Only the statistics are read. Their inputs are unlike any other constant, for ONNX Runtime shares equal ones and writes
-  // over them.
-  const own = (part: number) =>
-    graph.constant(tensor(dtype, channels, new Array<number>(channels[0]!).fill(graph.nodes.length + part)), {
-      name: "statistics",
-    });
+  // Only the statistics are read. ONNX Runtime writes over their inputs: what is made afresh in each run serves again, so
+  // that a NaN of one run does not live on; else they are unlike any other constant, for it shares equal ones.
+  const own = (input: number, part: number) =>
+    momentum === 0 && normalisation.input(input).producer
+      ? normalisation.input(input)
+      : graph.constant(tensor(dtype, channels, new Array<number>(channels[0]!).fill(graph.nodes.length + part)), {
+        name: "statistics",
+      });
   const one = graph.constant(1, { dtype, shape: channels }), zero = graph.constant(0, { dtype, shape: channels });
   const { runningMean: mean, runningVariance: variance } = batchNormalizationTraining(
     turned,
     one,
     zero,
-    own(0.25),
-    own(0.75),
+    own(3, 0.25),
+    own(4, 0.75),
     { momentum: 0, epsilon },
   );
   const batch = [mul(mean, sign), variance];
