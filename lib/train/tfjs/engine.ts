@@ -35,6 +35,7 @@ export class TensorFlowEngine implements StepHost {
   readonly #inference: Interpreter;
   readonly #kept = new Map<string, TensorFlowTensor>();
   readonly #dtypes: ReadonlyMap<string, DType>;
+  readonly #shapes: ReadonlyMap<string, readonly number[]>;
   /** Whether the loss depends on each parameter; TensorFlow.js refuses gradients of those on which it does not. */
   readonly #reached: readonly boolean[];
 
@@ -53,6 +54,7 @@ export class TensorFlowEngine implements StepHost {
     const { values } = ancestors([forward.loss], new Set<Value>());
     this.#reached = plan.parameters.map((name) => values.has(forward.graph.value(name)));
     this.#dtypes = new Map(step.slots.map(({ name, dtype }) => [name, dtype]));
+    this.#shapes = new Map(step.slots.map(({ name, shape }) => [name, shape]));
     for (const { name } of step.slots) this.#keep(name, toTensorFlow(tf, step.initial[name]!));
   }
 
@@ -86,18 +88,24 @@ export class TensorFlowEngine implements StepHost {
       );
     }
     if (!last) throw new WorkError("step: expected at least one batch, found none");
+    // The optimizer's graph is the other engine's: its tensors have one dimension.
+    const flat = (content: TensorFlowTensor) => content.rank <= 1 ? content : tf.reshape(content, [content.size]);
     const [norm, ...fresh] = tf.tidy(() =>
       this.#update.run({
-        ...Object.fromEntries(this.#kept),
-        ...Object.fromEntries(parameters.map((name, i) => [gradientPort(name), sums[i]!])),
-        ...Object.fromEntries(Object.entries(statistics).map(([name, content]) => [statisticPort(name), content])),
+        ...Object.fromEntries([...this.#kept].map(([name, content]) => [name, flat(content)])),
+        ...Object.fromEntries(parameters.map((name, i) => [gradientPort(name), flat(sums[i]!)])),
+        ...Object.fromEntries(
+          Object.entries(statistics).map(([name, content]) => [statisticPort(name), flat(content)]),
+        ),
         [PORTS.learningRate]: tf.scalar(learningRate),
       }).map((each) => tf.clone(each))
     );
     const gradientNorm = (await norm!.data())[0]!;
     const finite = Number.isFinite(loss) && Number.isFinite(gradientNorm);
     if (finite) {
-      [...update.next.keys()].forEach((name, i) => this.#keep(name, tf.clone(fresh[i]!)));
+      [...update.next.keys()].forEach((name, i) =>
+        this.#keep(name, tf.reshape(fresh[i]!, [...this.#shapes.get(name)!]))
+      );
       for (const [name, content] of Object.entries(statistics)) this.#keep(name, tf.clone(content));
     }
     const reported: Record<string, Tensor> = {};

@@ -5,7 +5,7 @@ import { acceptedIntegers } from "../losses/accepted.ts";
 import { applyOptimizer, OptimizerContext } from "../optimizer.ts";
 import { averages, type PlanOptions, PORTS, type Slot, type SlotRole, type StepPlan, writeLoss } from "../step_plan.ts";
 import type { TrainableModel } from "../trainable.ts";
-import { copyModel } from "../training_graph.ts";
+import { copyModel, flatShape } from "../training_graph.ts";
 
 /** What the engine runs; the slots, inputs and masks are those of the step on ONNX Runtime, so that states interchange. */
 export interface TensorFlowPlan {
@@ -53,19 +53,20 @@ export function planTensorFlow(
   const learningRate = graph.input(PORTS.learningRate, "float32", []);
   const trained = model.parameters.map(({ name, dtype, staticShape: shape }) => ({
     name,
-    value: graph.input(name, dtype, shape),
+    value: graph.input(name, dtype, flatShape(shape)),
     dtype,
     shape,
   }));
-  const gradients = trained.map(({ name, dtype, shape }) => graph.input(gradientPort(name), dtype, shape));
+  const gradients = trained.map(({ name, dtype, shape }) => graph.input(gradientPort(name), dtype, flatShape(shape)));
   const context = new OptimizerContext(graph, trained, learningRate);
   const gradientNorm = context.globalNorm(gradients);
   const updated = applyOptimizer(options.optimizer, gradients, context);
   const statistics = [...copy.nextStatistics.keys()];
   const fresh = new Map<Value, Value>(
-    options.averageDecay === undefined
-      ? []
-      : statistics.map((source) => [source, graph.input(statisticPort(source.name), source.dtype, source.shape)]),
+    options.averageDecay === undefined ? [] : statistics.map((source) => [
+      source,
+      graph.input(statisticPort(source.name), source.dtype, flatShape(source.staticShape)),
+    ]),
   );
   model.parameters.forEach((source, i) => fresh.set(source, updated[i]!));
   if (options.averageDecay !== undefined) {
