@@ -1,9 +1,12 @@
 /** For tests only: a small classifier with everything a step has to deal with, and batches for it. */
 
 import { batchNormalization, conv, dropout, flatten, gemm, Graph, maxPool, relu, tensor } from "../onnx/mod.ts";
-import { Random } from "../runtime/mod.ts";
+import { Random, sha256 } from "../runtime/mod.ts";
 import type { Batch } from "./batch.ts";
+import { compileStep, type Step, type StepOptions } from "./compile_step.ts";
 import { constant, kaimingNormal } from "./initializers.ts";
+import { crossEntropy } from "./losses/mod.ts";
+import { sgd } from "./optimizers.ts";
 
 /** x [N, 1, 8, 8] → convolution, batch normalisation, pooling, a hidden layer "activation" (with dropout) → logits [N, 3]. */
 export function smallNetwork(ratio?: number): Graph {
@@ -39,4 +42,26 @@ export function smallBatch(number: number, size = 6): Batch {
     })
   );
   return { x: tensor("float32", [size, 1, 8, 8], pixels), labels: tensor("int64", [size], labels) };
+}
+
+/** A step on the small network: convolution, batch normalisation, pooling, dropout on request, two linear layers. */
+export function openSmallStep(options: Partial<StepOptions> & { dropout?: number } = {}): Promise<Step> {
+  const { dropout: ratio, ...rest } = options;
+  return compileStep({
+    model: smallNetwork(ratio),
+    loss: ({ output, input }) => crossEntropy(output("logits"), input("labels", "int64", ["N"])),
+    optimizer: sgd({ momentum: 0.9 }),
+    worker: false,
+    threads: 1,
+    ...rest,
+  });
+}
+
+/** A hash of all that is kept. */
+export async function bits(step: Step): Promise<string> {
+  const { tensors } = await step.state();
+  return Object.entries(tensors).map(([name, { data }]) =>
+    `${name} ${sha256(new Uint8Array((data as Float32Array).buffer))}`
+  )
+    .join("\n");
 }
