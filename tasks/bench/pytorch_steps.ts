@@ -11,7 +11,7 @@ export interface PytorchSteps {
   /** Milliseconds of each. */
   readonly ms: readonly number[];
   /** The most memory that the process has had, in MiB. */
-  readonly peakMb: number;
+  readonly peak: number;
   readonly torch: string;
 }
 

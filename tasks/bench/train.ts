@@ -102,7 +102,7 @@ async function peakMemory(name: TrainCase, threads: number, python: string): Pro
     `${name}, peak memory of the process`,
     "MiB",
     ours,
-    theirs ? { [PEER]: theirs.peakMb } : {},
+    theirs ? { [PEER]: theirs.peak } : {},
   );
 }
 

@@ -4,7 +4,7 @@
 
 Reads one JSON request a line from stdin, {"case": NAME, "steps": N, "layout": "nchw" | "nhwc"}, and answers with one
 JSON line, {"case", "ms": [milliseconds of each step], "cpu_ms": [processor time of each step, all threads], "loss": last
-loss, "torch": version, "peakMb": resident peak}.
+loss, "torch": version, "peak": MiB of memory at most}.
 The caller alternates its own steps with these, so that both see the same load of the machine. A case is built at its
 first request; {"case": null} lists the cases. Needs only torch.
 """
@@ -157,7 +157,7 @@ def main() -> None:
             times.append(round(1e3 * (time.perf_counter() - start), 2))
         peak = peak_mib()
         answer = {"case": key[0], "ms": times, "cpu_ms": cpu, "loss": loss}
-        print(json.dumps({**answer, "torch": torch.__version__, "peakMb": round(peak)}), flush=True)
+        print(json.dumps({**answer, "torch": torch.__version__, "peak": round(peak)}), flush=True)
 
 
 if __name__ == "__main__":
