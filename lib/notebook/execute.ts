@@ -181,7 +181,7 @@ export class OutputCollector {
         const text = String(content["text"] ?? "");
         this.size += text.length;
         this.#clearIfDue();
-        const last = this.#outputs.at(-1);
+        const last = this.#outputs.findLast((output) => output.output_type !== "error");
         if (last?.output_type === "text" && last.name === name) last.parts.push(text);
         else this.#outputs.push({ output_type: "text", name, parts: [text] });
         break;
@@ -231,10 +231,13 @@ export class OutputCollector {
     this.#outputs.push({ output_type: "error", ename, evalue, traceback: [...traceback] });
   }
 
+  /** The outputs in the order in which they came, errors last: the kernel may send one before what was printed ahead of it. */
   finish(): Output[] {
-    return this.#outputs.map((output) =>
+    const errors = this.#outputs.filter((output) => output.output_type === "error");
+    const others = this.#outputs.filter((output) => output.output_type !== "error").map((output): Output =>
       output.output_type === "text" ? { output_type: "stream", name: output.name, text: output.parts.join("") } : output
     );
+    return [...others, ...errors];
   }
 
   #clearIfDue(): void {

@@ -101,6 +101,18 @@ Deno.test("an error thrown is one line, and what the cell showed before it is ke
   assert.deepEqual(outputs[0]!.map((one) => one.output_type), ["stream", "error"]);
 });
 
+Deno.test("an error that the kernel sends before what was printed ahead of it still stands last", () => {
+  const collector = new OutputCollector();
+  const message = (type: string, content: Record<string, unknown>) => collector.add({ type, parent: "", content });
+  message("stream", { name: "stdout", text: "a" });
+  message("error", { ename: "Error", evalue: "e", traceback: [] });
+  message("stream", { name: "stdout", text: "b" });
+  assert.deepEqual(collector.finish(), [
+    { output_type: "stream", name: "stdout", text: "ab" },
+    { output_type: "error", ename: "Error", evalue: "e", traceback: [] },
+  ]);
+});
+
 Deno.test("a promise that nobody awaits and that fails stops the notebook", async () => {
   const { failure, outputs } = await run([
     "Promise.reject(new RangeError('late')); await new Promise((done) => setTimeout(done, 100));",
