@@ -23,7 +23,9 @@ export async function peerPython(packages: readonly string[]): Promise<string> {
     });
   }
   const installed = await command(python, ["-m", "pip", "list", "--format=freeze"], "expected pip");
-  const missing = packages.filter((each) => !installed.toLowerCase().split("\n").includes(each.toLowerCase()));
+  // "2.13.0+cpu" is a build of 2.13.0.
+  const present = installed.toLowerCase().split("\n").map((line) => line.replace(/\+.*$/, ""));
+  const missing = packages.filter((each) => !present.includes(each.toLowerCase()));
   if (missing.length > 0) {
     console.error(`installing ${missing.join(", ")} into .venv-peers …`);
     await command(
