@@ -68,11 +68,8 @@ async function collect(stage: string, pictures: string | undefined): Promise<voi
   await Deno.copyFile(await Deno.realPath(Deno.execPath()), join(stage, "bin/deno"));
   await Deno.chmod(join(stage, "bin/deno"), 0o755);
   await Deno.writeTextFile(join(stage, "run.sh"), RUN, { mode: 0o755 });
-  await copyPackages(
-    choice.packages,
-    await registryFolder(await cacheFolder()),
-    join(stage, "cache/npm/the-registrys-host"),
-  );
+  const registry = await registryFolder(await cacheFolder(), "onnxruntime-node");
+  await copyPackages(choice.packages, registry, join(stage, "cache", "npm", basename(registry)));
   for (const folder of ["lib", "tasks", "configs"]) {
     if (!await exists(join(root, folder))) continue;
     await copyFolder(join(root, folder), join(project, folder), (path) => !/_test\.ts$|\.tmp~$/.test(path));

@@ -89,14 +89,13 @@ function resolve(lock: Lock, dependency: string): string {
   throw new InputError(`deno.lock: expected an entry for "${dependency}", found none`);
 }
 
-/** The folder of the one registry in a cache. Throws InputError when there is none. */
-export async function registryFolder(cache: string): Promise<string> {
+/** The folder of a cache in which a package lies; there is one a registry. Throws InputError when it is in none. */
+export async function registryFolder(cache: string, name: string): Promise<string> {
   const folder = join(cache, "npm");
-  const names = await Array.fromAsync(Deno.readDir(folder)).catch(() => []);
-  const found = names.find((entry) => entry.isDirectory && entry.name === "the-registrys-host") ??
-    names.find((entry) => entry.isDirectory);
-  if (!found) throw new InputError(`${folder}: expected packages, found none; run deno install`);
-  return join(folder, found.name);
+  for (const entry of await Array.fromAsync(Deno.readDir(folder)).catch(() => [])) {
+    if (entry.isDirectory && await exists(join(folder, entry.name, name))) return join(folder, entry.name);
+  }
+  throw new InputError(`${folder}: expected the package ${name}, found none; run deno install`);
 }
 
 /**

@@ -110,21 +110,24 @@ if (import.meta.main) {
       folder: {
         type: "string",
         value: "DIR",
-        default: "/tmp/pokedex-kill",
-        help: "for the two datasets; removed before",
+        help: "where the two datasets are made, in a folder that is removed after (default: the system's)",
       },
       kills: { type: "string", value: "N", default: "10", help: "how many" },
       seed: { type: "string", value: "N", default: "0", help: "decides the moments" },
     },
     async run({ source, folder, kills, seed }) {
-      await Deno.remove(folder, { recursive: true }).catch(() => {});
+      const place = await Deno.makeTempDir({
+        prefix: "pokedex-kill-",
+        ...(folder === undefined ? {} : { dir: folder }),
+      });
       const report = await killAndCompare({
         source,
-        folder,
+        folder: place,
         kills: integerFlag("kills", kills, 1, 1000),
         seed: integerFlag("seed", seed, 0),
         log: (line) => console.error(line),
       });
+      await Deno.remove(place, { recursive: true });
       console.error(report.ok ? `ok: ${report.kills} kills, one tree (${report.hash})` : "not ok: the trees differ");
       return report;
     },
