@@ -9,7 +9,8 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 
 /** `lib/` from the ground up: a folder imports only from those before it. */
 const floors = [
-  ..."species runtime onnx autodiff data models train evaluate track hub vlm hybrid deploy serve notebook".split(" "),
+  ..."species runtime onnx autodiff data models train evaluate track hub experiment vlm hybrid deploy serve notebook"
+    .split(" "),
 ];
 
 /** One import or worker file. */

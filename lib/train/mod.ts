@@ -7,7 +7,23 @@ export { type Batch } from "./batch.ts";
 export { compileStep, Step, type StepOptions, type StepResult, type StepState } from "./compile_step.ts";
 export { type Checkpoint, checkpointName, latestCheckpoint, readCheckpoint, saveCheckpoint } from "./checkpoint.ts";
 export { TrainError } from "./errors.ts";
-export * from "./initializers.ts";
+export {
+  constant,
+  type Fans,
+  fansOf,
+  type Initializer,
+  kaimingNormal,
+  type KaimingOptions,
+  kaimingUniform,
+  normal,
+  orthogonal,
+  truncatedNormal,
+  uniform,
+  type WeightLayout,
+  xavierNormal,
+  type XavierOptions,
+  xavierUniform,
+} from "../models/mod.ts";
 export * from "./losses/mod.ts";
 export {
   chain,

@@ -4,7 +4,7 @@ import { batchNormalization, conv, dropout, flatten, gemm, Graph, maxPool, relu,
 import { Random, sha256 } from "../runtime/mod.ts";
 import type { Batch } from "./batch.ts";
 import { compileStep, type Step, type StepOptions } from "./compile_step.ts";
-import { constant, kaimingNormal } from "./initializers.ts";
+import { constant, kaimingNormal } from "../models/mod.ts";
 import { crossEntropy } from "./losses/mod.ts";
 import { sgd } from "./optimizers.ts";
 

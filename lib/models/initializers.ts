@@ -1,7 +1,7 @@
 /** Seeded starting values of weights. Each function returns what `Graph.parameter` takes as `init`. */
 
 import type { Random } from "../runtime/mod.ts";
-import { TrainError } from "./errors.ts";
+import { ModelError } from "./errors.ts";
 
 /** Fills a shape with elements in row-major order. */
 export type Initializer = (shape: readonly number[]) => Float32Array;
@@ -89,7 +89,7 @@ export function truncatedNormal(
   random: Random,
   { deviation = 0.02, bound = 2 }: { deviation?: number; bound?: number } = {},
 ): Initializer {
-  if (!(bound > 0)) throw new TrainError(`truncatedNormal: expected a bound above 0, found ${bound}`);
+  if (!(bound > 0)) throw new ModelError(`truncatedNormal: expected a bound above 0, found ${bound}`);
   return (shape) =>
     fill(shape, () => {
       let z: number;
@@ -105,13 +105,13 @@ export function constant(value: number): Initializer {
 
 /**
  * Rows (or columns, whichever are fewer, of the weight flattened to [first axis, the others]) that are orthonormal, times
- * gain, uniformly among all such matrices (Saxe et al. 2014, section 3; signs after Mezzadri 2007, section 5). Throws TrainError
+ * gain, uniformly among all such matrices (Saxe et al. 2014, section 3; signs after Mezzadri 2007, section 5). Throws ModelError
  * for fewer than two dimensions.
  */
 export function orthogonal(random: Random, { gain = 1 }: { gain?: number } = {}): Initializer {
   return (shape) => {
     if (shape.length < 2) {
-      throw new TrainError(`orthogonal: expected two dimensions or more, found [${shape.join(", ")}]`);
+      throw new ModelError(`orthogonal: expected two dimensions or more, found [${shape.join(", ")}]`);
     }
     const [rows = 1] = shape;
     const columns = shape.slice(1).reduce((product, size) => product * size, 1);

@@ -8,9 +8,9 @@ import {
   type Initializer,
   kaimingNormal,
   kaimingUniform,
+  ModelError,
   normal,
   orthogonal,
-  TrainError,
   truncatedNormal,
   xavierNormal,
   xavierUniform,
@@ -97,6 +97,6 @@ Deno.test("the same seed gives the same weights, another seed others; a constant
 });
 
 Deno.test("orthogonal needs two dimensions, truncatedNormal a bound above 0", () => {
-  assert.throws(() => orthogonal(Random.seeded(1))([4]), TrainError);
-  assert.throws(() => truncatedNormal(Random.seeded(1), { bound: 0 }), TrainError);
+  assert.throws(() => orthogonal(Random.seeded(1))([4]), ModelError);
+  assert.throws(() => truncatedNormal(Random.seeded(1), { bound: 0 }), ModelError);
 });
