@@ -102,7 +102,13 @@ export async function compileStep(options: StepOptions): Promise<Step> {
     device,
   });
   const host = await (worker ? RemoteStep : StepEngine).open(plan, { device, threads, seed, profile, arena });
-  return new Step(trained, { ...plan, initial: {}, model: new Uint8Array(), inference: new Uint8Array() }, host);
+  return new Step(trained, {
+    ...plan,
+    initial: {},
+    model: new Uint8Array(),
+    update: undefined,
+    inference: new Uint8Array(),
+  }, host);
 }
 
 /** A compiled step with its weights and optimizer state. Calls run one after another, in the order they are made. */
@@ -226,7 +232,7 @@ export class Step implements AsyncDisposable {
   }
 
   #kept(): readonly Slot[] {
-    return this.#plan.slots.filter(({ role }) => role !== "accumulated");
+    return this.#plan.slots;
   }
 
   #expectAverage(weights: WeightSource): void {

@@ -46,7 +46,7 @@ export class OptimizerContext {
   /** A float32 scalar, fed in each step. */
   readonly learningRate: Value;
   readonly #states = new Map<string, StateTensor>();
-  readonly #norms = new Map<string, Value>();
+  readonly #norms = new Map<string, () => Value>();
 
   constructor(graph: Graph, parameters: readonly TrainedParameter[], learningRate: Value) {
     this.graph = graph;
@@ -83,22 +83,36 @@ export class OptimizerContext {
 
   /** The length of all tensors taken as one vector, a float32 scalar; worked out once for the same tensors. */
   globalNorm(tensors: readonly Value[]): Value {
-    const key = tensors.map((value) => value.name).join("\n");
+    const key = namesOf(tensors);
     const known = this.#norms.get(key);
-    if (known) return known;
-    const squares = tensors.map((value) => {
-      const square = reduceSumSquare(value);
-      return value.dtype === "float32" ? square : cast(square, "float32");
-    });
-    const norm = sqrt(squares.length === 1 ? squares[0]! : sum(squares));
-    this.#norms.set(key, norm);
+    if (known) return known();
+    const norm = globalNorm(tensors);
+    this.#norms.set(key, () => norm);
     return norm;
+  }
+
+  /** Says where the length of tensors can be read that was worked out elsewhere. */
+  knowNorm(tensors: readonly Value[], norm: () => Value): void {
+    this.#norms.set(namesOf(tensors), norm);
   }
 
   /** A scalar in the type of a parameter. */
   typed(scalar: Value, parameter: TrainedParameter): Value {
     return scalar.dtype === parameter.dtype ? scalar : cast(scalar, parameter.dtype);
   }
+}
+
+/** The length of all tensors taken as one vector, a float32 scalar. */
+export function globalNorm(tensors: readonly Value[]): Value {
+  const squares = tensors.map((value) => {
+    const square = reduceSumSquare(value);
+    return value.dtype === "float32" ? square : cast(square, "float32");
+  });
+  return sqrt(squares.length === 1 ? squares[0]! : sum(squares));
+}
+
+function namesOf(tensors: readonly Value[]): string {
+  return tensors.map((value) => value.name).join("\n");
 }
 
 /**

@@ -1,11 +1,12 @@
 /** Runs a planned step: the session, the tensors that are kept between steps, and the guard against non-finite steps. */
 
-import { openSession, Random, type Session, WorkError } from "../runtime/mod.ts";
+import { describeError, openSession, Random, type Session, WorkError } from "../runtime/mod.ts";
 import { allocate, elementCount, type Tensor } from "../onnx/mod.ts";
 import type { Device } from "../runtime/mod.ts";
 import { type Batch, symbolSizes } from "./batch.ts";
-import { PORTS, type Slot, type StepPlan } from "./step_plan.ts";
+import { type GradientSlot, PORTS, type Slot, type StepPlan } from "./step_plan.ts";
 import { flatShape, resolveShape } from "./training_graph.ts";
+import { statisticPort } from "./update_plan.ts";
 
 /** How an engine is opened. */
 export interface EngineOptions {
@@ -43,7 +44,7 @@ export interface StepHost {
   dispose(): Promise<void>;
 }
 
-/** A kept tensor and where its next elements are written. */
+/** A kept tensor and where its next elements are written: the same memory where the plan allows it. */
 interface Buffers {
   readonly slot: Slot;
   now: Tensor;
@@ -51,65 +52,77 @@ interface Buffers {
 }
 
 /**
- * Every kept tensor has two buffers. A run reads the one and writes the other; when all of it was finite they change places.
- * So nothing is copied, no operator can read a weight that another has already overwritten, and a step that was not
- * finite leaves everything, the optimizer's state and running statistics included, bit for bit as it was.
+ * On the CPU a step is two runs: the first gives loss and gradients and leaves everything that is kept as it was, bit for bit;
+ * the second, the update, is only made when all of them were finite, so that a NaN changes nothing. The update writes over
+ * the kept tensors where nothing can read an element after it was overwritten (`mayOverwrite`); other tensors have two
+ * buffers that change places, as all have where the step is one run.
  */
 export class StepEngine implements StepHost {
   readonly #plan: StepPlan;
   readonly #options: EngineOptions;
   readonly #session: Session;
+  readonly #update: Session | undefined;
   readonly #buffers: readonly Buffers[];
+  readonly #gradients: readonly { readonly slot: GradientSlot; readonly tensor: Tensor }[];
   #inference: Promise<Session> | undefined;
+  /** Why the kept tensors cannot be trusted: an update was cut off. */
+  #broken: string | undefined;
 
-  private constructor(plan: StepPlan, options: EngineOptions, session: Session) {
-    this.#plan = { ...plan, initial: {}, model: new Uint8Array() }; // what was read once can be freed
+  private constructor(plan: StepPlan, options: EngineOptions, session: Session, update: Session | undefined) {
+    this.#plan = { ...plan, initial: {}, model: new Uint8Array(), update: undefined }; // what was read once can be freed
     this.#options = options;
     this.#session = session;
+    this.#update = update;
     const taken = new Set<unknown>(); // an average starts as its weight's own tensor
     this.#buffers = plan.slots.map((slot) => {
-      const { dtype, shape } = slot;
-      const zeros = (): Tensor => ({ dtype, shape, data: allocate(dtype, elementCount(shape)) });
       const initial = plan.initial[slot.name];
       const free = options.own && initial && !taken.has((initial.data as Float32Array).buffer);
       if (free) taken.add((initial.data as Float32Array).buffer);
-      return { slot, now: free ? initial : initial ? copied(initial) : zeros(), spare: zeros() };
+      const now = free ? initial : initial ? copied(initial) : zeros(slot);
+      return { slot, now, spare: slot.inPlace ? now : zeros(slot) };
     });
+    this.#gradients = plan.gradients.map((slot) => ({ slot, tensor: zeros(slot) }));
   }
 
   static async open(plan: StepPlan, options: EngineOptions): Promise<StepEngine> {
     const { device, threads, profile, arena = true } = options;
-    const session = await openSession(plan.model, {
-      device,
-      threads,
-      arena,
-      // "all" would turn pooling and convolutions of constants to ONNX Runtime's blocked layout and back: +2 % at 224 px.
-      optimization: "extended",
-      // Threads that spin after a run take time from what comes between two steps.
-      extra: { "session.force_spinning_stop": "1" },
-      memoryPattern: false, // a third of the memory of the CNN of the benchmark at 224 px, a quarter of Darknet-53's, and no time
-      name: "step",
-      ...(profile === undefined ? {} : { profile }),
-    });
-    return new StepEngine(plan, options, session);
+    const open = (model: Uint8Array, name: string) =>
+      openSession(model, {
+        device,
+        threads,
+        arena,
+        // "all" would turn pooling and convolutions of constants to ONNX Runtime's blocked layout and back: +2 % at 224 px.
+        optimization: "extended",
+        // Threads that spin after a run take time from what comes between two steps.
+        extra: { "session.force_spinning_stop": "1" },
+        memoryPattern: false, // a third of the memory of the CNN of the benchmark at 224 px, a quarter of Darknet-53's, and no time
+        name,
+        ...(profile === undefined ? {} : { profile: name === "step" ? profile : `${profile}_${name}` }),
+      });
+    const session = await open(plan.model, "step");
+    return new StepEngine(plan, options, session, plan.update && await open(plan.update, "update"));
   }
 
   async run(batches: readonly Batch[], learningRate: number, step: number): Promise<StepOutcome> {
+    this.#expectWhole();
     const statistics = this.#buffers.filter(({ slot }) => slot.role === "statistic");
     const before = batches.length > 1 ? statistics.map(({ now }) => copied(now)) : [];
     let loss = 0, last: StepOutcome | undefined;
     for (const [i, batch] of batches.entries()) {
-      const outcome = await this.#runOnce(batch, learningRate, step, i);
+      const final = i === batches.length - 1;
+      const outcome = await this.#differentiate(batch, learningRate, step, i);
       loss += outcome.loss / batches.length;
       if (!outcome.finite) {
         if (i > 0) statistics.forEach(({ now }, j) => overwrite(now, before[j]!));
+        // A sum that holds a NaN would keep it: 0 · NaN is NaN.
+        if (this.#plan.accumulate > 1) {
+          for (const { tensor } of this.#gradients) (tensor.data as Float32Array).fill(0);
+        }
         return { ...outcome, loss };
       }
-      const final = i === batches.length - 1;
+      if (final && this.#update) await this.#applyUpdate(this.#update, learningRate, outcome.gradientNorm);
       for (const buffer of this.#buffers) {
-        const { role } = buffer.slot;
-        if (!final && role !== "accumulated" && role !== "statistic") continue;
-        [buffer.now, buffer.spare] = [buffer.spare, buffer.now];
+        if (final || buffer.slot.role === "statistic") [buffer.now, buffer.spare] = [buffer.spare, buffer.now];
       }
       last = outcome;
     }
@@ -118,15 +131,18 @@ export class StepEngine implements StepHost {
   }
 
   read(names: readonly string[]): Promise<Record<string, Tensor>> {
+    this.#expectWhole();
     return Promise.resolve(Object.fromEntries(names.map((name) => [name, copied(this.#buffer(name).now)])));
   }
 
   write(tensors: Readonly<Record<string, Tensor>>): Promise<void> {
     for (const [name, content] of Object.entries(tensors)) overwrite(this.#buffer(name).now, content);
+    if (this.#buffers.every(({ slot }) => slot.name in tensors)) this.#broken = undefined;
     return Promise.resolve();
   }
 
   async evaluate(feeds: Batch, weights: WeightSource): Promise<Record<string, Tensor>> {
+    this.#expectWhole();
     const { device, threads } = this.#options;
     const session = await (this.#inference ??= openSession(this.#plan.inference, { device, threads, name: "model" }));
     const all: Record<string, Tensor> = { ...feeds };
@@ -139,26 +155,29 @@ export class StepEngine implements StepHost {
   }
 
   async dispose(): Promise<void> {
-    if (this.#options.profile !== undefined) this.#session.endProfile();
+    if (this.#options.profile !== undefined) [this.#session, this.#update].forEach((session) => session?.endProfile());
     await this.#session.dispose();
+    await this.#update?.dispose();
     await (await this.#inference)?.dispose();
   }
 
-  async #runOnce(batch: Batch, learningRate: number, step: number, micro: number): Promise<StepOutcome> {
+  /** Loss and gradients of a micro-batch, and running statistics into their spare buffers; all the rest where there is no update. */
+  async #differentiate(batch: Batch, learningRate: number, step: number, micro: number): Promise<StepOutcome> {
     const feeds: Record<string, Tensor> = { ...batch };
     const into: Record<string, Tensor> = {};
     for (const { slot, now, spare } of this.#buffers) {
-      const shape = flatShape(slot.shape);
-      feeds[slot.name] = { ...now, shape };
-      into[slot.next] = { ...spare, shape };
+      feeds[slot.name] = flat(now);
+      if (slot.role === "statistic" || !this.#update) into[slot.next] = flat(spare);
+    }
+    for (const { slot, tensor } of this.#gradients) {
+      feeds[slot.name] = flat(tensor);
+      into[slot.next] = tensor;
     }
     feeds[PORTS.learningRate] = scalar(learningRate);
-    if (this.#plan.accumulate > 1) feeds[PORTS.keep] = scalar(micro === 0 ? 0 : 1);
+    feeds[PORTS.keep] = scalar(micro === 0 ? 0 : 1);
     Object.assign(feeds, dropoutMasks(this.#plan, batch, [this.#options.seed, "dropout", step, micro]));
-    const declared = new Set(this.#session.inputs.map((input) => input.name));
-    for (const name of Object.keys(feeds)) if (!declared.has(name)) delete feeds[name];
     const outputs = [PORTS.loss, PORTS.gradientNorm, ...this.#plan.metrics.map((name) => `metric/${name}`)];
-    const results = await this.#session.run(feeds, { outputs, into });
+    const results = await this.#session.run(declaredBy(this.#session, feeds), { outputs, into });
     const loss = Number(results[PORTS.loss]!.data[0]), gradientNorm = Number(results[PORTS.gradientNorm]!.data[0]);
     return {
       loss,
@@ -166,6 +185,32 @@ export class StepEngine implements StepHost {
       finite: Number.isFinite(loss) && Number.isFinite(gradientNorm),
       metrics: Object.fromEntries(this.#plan.metrics.map((name) => [name, results[`metric/${name}`]!])),
     };
+  }
+
+  async #applyUpdate(session: Session, learningRate: number, gradientNorm: number): Promise<void> {
+    const feeds: Record<string, Tensor> = {
+      [PORTS.learningRate]: scalar(learningRate),
+      [PORTS.gradientNorm]: scalar(gradientNorm),
+    };
+    const into: Record<string, Tensor> = {};
+    for (const { slot, now, spare } of this.#buffers) {
+      if (slot.role === "statistic") feeds[statisticPort(slot.name)] = flat(spare);
+      else [feeds[slot.name], into[slot.next]] = [flat(now), flat(spare)];
+    }
+    for (const { slot, tensor } of this.#gradients) feeds[slot.name] = flat(tensor);
+    try {
+      await session.run(declaredBy(session, feeds), { outputs: [], into });
+    } catch (error) {
+      this.#broken = describeError(error);
+      throw error;
+    }
+  }
+
+  #expectWhole(): void {
+    if (this.#broken === undefined) return;
+    throw new WorkError(
+      `step: expected whole weights, found an update that was cut off (${this.#broken}); load a state`,
+    );
   }
 
   #buffer(name: string): Buffers {
@@ -190,6 +235,19 @@ export function dropoutMasks(
     for (let i = 0; i < data.length; i++) data[i] = random.uniform() < ratio ? 0 : kept;
     return [name, { dtype, shape, data }];
   }));
+}
+
+/** The tensors that a session takes, of those there are. */
+function declaredBy(session: Session, feeds: Readonly<Record<string, Tensor>>): Record<string, Tensor> {
+  return Object.fromEntries(session.inputs.flatMap(({ name }) => feeds[name] ? [[name, feeds[name]]] : []));
+}
+
+function flat({ dtype, shape, data }: Tensor): Tensor {
+  return { dtype, shape: flatShape(shape), data };
+}
+
+function zeros({ dtype, shape }: Pick<Slot, "dtype" | "shape">): Tensor {
+  return { dtype, shape, data: allocate(dtype, elementCount(shape)) };
 }
 
 function scalar(value: number): Tensor {

@@ -1,41 +1,56 @@
-/** The graph of a training step: forward, backward, accumulation, optimizer and averages, and the tensors it keeps. */
+/** The graphs of a training step: forward, backward, accumulation and update, and the tensors they keep. */
 
 import {
   add,
   cast,
-  div,
   type DType,
   Graph,
-  min,
+  isStatic,
   mul,
   type Shape,
-  sub,
   type Tensor,
-  tensor,
   toModel,
   type Value,
-  zeros,
 } from "../onnx/mod.ts";
 import { gradients, poolFirst } from "../autodiff/mod.ts";
 import type { Device } from "../runtime/mod.ts";
 import { TrainError } from "./errors.ts";
 import { type AcceptedIntegers, acceptedIntegers } from "./losses/accepted.ts";
-import { applyOptimizer, type Optimizer, OptimizerContext, type StateTensor } from "./optimizer.ts";
+import { globalNorm, type Optimizer } from "./optimizer.ts";
 import type { TrainableModel } from "./trainable.ts";
 import { copyModel, flatShape, type MaskInput, type ModelCopy } from "./training_graph.ts";
-
-/** What a kept tensor is for. */
-export type SlotRole = "parameter" | "statistic" | "optimizer" | "average" | "accumulated";
+import {
+  gradientPort,
+  type KeptTensor,
+  mayOverwrite,
+  type SlotRole,
+  statisticPort,
+  type UpdateSources,
+  writeUpdate,
+} from "./update_plan.ts";
 
 /** A tensor that is kept between steps: the step reads it and gives its next elements. */
 export interface Slot {
-  /** The input of the step, and the name in a checkpoint. */
+  /** The input of the step's graphs, and the name in a checkpoint. */
   readonly name: string;
   /** The output with the next elements. */
   readonly next: string;
   readonly role: SlotRole;
   readonly dtype: DType;
-  /** In the model and in a checkpoint; the step's graph has the elements in one dimension (`flatShape`). */
+  /** In the model and in a checkpoint; the step's graphs have the elements in one dimension (`flatShape`). */
+  readonly shape: readonly number[];
+  /** The next elements may be written over the present ones; else they need a buffer of their own. */
+  readonly inPlace: boolean;
+}
+
+/** A parameter's gradient, kept until the update has read it. */
+export interface GradientSlot {
+  /** The input of the update; with micro-batches also the sum so far, an input of the first graph. */
+  readonly name: string;
+  /** The output of the first graph. */
+  readonly next: string;
+  readonly dtype: DType;
+  /** As the first graph gives it; as an input it has one dimension. */
   readonly shape: readonly number[];
 }
 
@@ -49,11 +64,15 @@ export interface FedInput {
 
 /** All that is needed to run a step; plain data that can be sent to a worker. */
 export interface StepPlan {
-  /** The bytes of the step's ONNX file. */
+  /** The bytes of the ONNX file that works out loss and gradients; without an `update`, the whole step. */
   readonly model: Uint8Array<ArrayBuffer>;
+  /** The bytes of the ONNX file of optimizer and averages, run when loss and gradients were finite. */
+  readonly update: Uint8Array<ArrayBuffer> | undefined;
   /** The bytes of the inference graph, its weights as inputs. */
   readonly inference: Uint8Array<ArrayBuffer>;
   readonly slots: readonly Slot[];
+  /** What passes between the two graphs, or from one micro-batch to the next. */
+  readonly gradients: readonly GradientSlot[];
   /** The elements of the slots before the first step, by slot name; a slot that is not there begins with zeros. */
   readonly initial: Readonly<Record<string, Tensor>>;
   readonly inputs: readonly FedInput[];
@@ -99,7 +118,11 @@ export interface PlanOptions {
   readonly device: Device;
 }
 
-/** Writes the graph of a step. Throws TrainError, AutodiffError or OnnxError for what cannot be trained. */
+/**
+ * Writes the graphs of a step. On the CPU they are two: loss and gradients, then the update, which most optimizers can write over
+ * the kept tensors, so that there is one copy of them. A device with memory of its own gets one graph, so that gradients
+ * never leave it. Throws TrainError, AutodiffError or OnnxError for what cannot be trained.
+ */
 export function planStep(options: PlanOptions): StepPlan {
   const { model, accumulate, symbols, device } = options;
   const copy = copyModel(model, { training: true, device, symbols, flat: true });
@@ -113,42 +136,62 @@ export function planStep(options: PlanOptions): StepPlan {
   const wrt = model.parameters.map((value) => weights.get(value)!);
   const checkpoint = options.recompute.map((name) => valueOf(model.graph, copy, name));
   const raw = gradients(loss, wrt, { device, ...(checkpoint.length > 0 ? { checkpoint } : {}) });
-  const slots: Slot[] = [];
-  const initial: Record<string, Tensor> = {};
-  const keepTensor: KeepTensor = (name, role, first, next) => {
-    const { dtype, shape } = first;
-    slots.push({ name, role, dtype, shape, next: graph.output(next, `next/${name}`).name });
-    if ((first.data as Float32Array).some((element) => element !== 0 || Object.is(element, -0))) initial[name] = first;
-  };
-  const finished = accumulate === 1 ? raw : accumulated(graph, raw, model, accumulate, keepTensor);
-  const learningRate = graph.input(PORTS.learningRate, "float32", []);
-  const trained = model.parameters.map((source, i) => ({
-    name: source.name,
-    value: wrt[i]!,
-    dtype: source.dtype,
-    shape: source.staticShape,
-  }));
-  const context = new OptimizerContext(graph, trained, learningRate);
-  const norm = context.globalNorm(finished);
-  const updated = applyOptimizer(options.optimizer, finished, context);
-  const nextWeights = new Map<Value, Value>(copy.nextStatistics);
-  model.parameters.forEach((source, i) => nextWeights.set(source, updated[i]!));
-  if (options.averageDecay !== undefined) {
-    for (const { name, initial, next } of averages(graph, nextWeights, options.averageDecay)) {
-      keepTensor(name, "average", initial, next!);
+  const split = device === "cpu";
+  const summed = accumulate === 1 ? raw : accumulated(graph, raw, model, accumulate);
+  const passed: GradientSlot[] = [];
+  const finished = !split && accumulate === 1 ? summed : model.parameters.map(({ name, staticShape }, i) => {
+    const port = gradientPort(name);
+    const output = graph.output(withoutReshape(summed[i]!), accumulate === 1 ? port : `next/${port}`);
+    const shape = isStatic(output.shape) ? output.shape : flatShape(staticShape);
+    passed.push({ name: port, next: output.name, dtype: output.dtype, shape });
+    return output;
+  });
+  const update = split ? new Graph("update") : graph;
+  const declared = (name: string, { dtype, staticShape }: Value) => update.input(name, dtype, flatShape(staticShape));
+  const sources: UpdateSources = split
+    ? {
+      graph: update,
+      learningRate: update.input(PORTS.learningRate, "float32", []),
+      parameters: model.parameters.map((source) => declared(source.name, source)),
+      gradients: model.parameters.map((source) => declared(gradientPort(source.name), source)),
+      gradientNorm: () => update.values.get(PORTS.gradientNorm) ?? update.input(PORTS.gradientNorm, "float32", []),
+      statistics: [...copy.nextStatistics.keys()],
+      statistic: (source) => declared(statisticPort(source.name), source),
     }
-  }
-  for (const { name, initial, next } of context.states) keepTensor(name, "optimizer", initial, next!);
-  for (const [source, next] of nextWeights) {
-    const role = copy.nextStatistics.has(source) ? "statistic" : "parameter";
-    keepTensor(source.name, role, source.tensor!, next);
-  }
-  graph.output(norm, PORTS.gradientNorm);
+    : {
+      graph,
+      learningRate: graph.input(PORTS.learningRate, "float32", []),
+      parameters: wrt,
+      gradients: finished,
+      statistics: [...copy.nextStatistics.keys()],
+      statistic: (source) => copy.nextStatistics.get(source)!,
+    };
+  const norm = split ? globalNorm(finished) : undefined;
+  const { kept, gradientNorm } = writeUpdate(model, options, sources);
+  graph.output(norm ?? gradientNorm(), PORTS.gradientNorm);
+  const statistics = [...copy.nextStatistics].map(([source, next]): KeptTensor => ({
+    name: source.name,
+    role: "statistic",
+    initial: source.tensor!,
+    next,
+  }));
+  const consumers = update.consumers();
+  const initial: Record<string, Tensor> = {};
+  const slots = [...kept, ...statistics].map(({ name, role, initial: first, next }): Slot => {
+    const { dtype, shape } = first;
+    if ((first.data as Float32Array).some((element) => element !== 0 || Object.is(element, -0))) initial[name] = first;
+    const home = role === "statistic" ? graph : update;
+    const output = home.output(next, `next/${name}`);
+    const inPlace = split && role !== "statistic" && mayOverwrite(update.value(name), output, consumers);
+    return { name, role, dtype, shape, next: output.name, inPlace };
+  });
   const fed = [...model.graph.inputs.map((value) => values.get(value)!), ...targets];
   return {
     model: toModel(graph),
+    update: split ? toModel(update) : undefined,
     inference: inferenceModel(model, device),
     slots,
+    gradients: passed,
     initial,
     inputs: fed.map((value) => ({
       name: value.name,
@@ -161,8 +204,6 @@ export function planStep(options: PlanOptions): StepPlan {
     accumulate,
   };
 }
-
-type KeepTensor = (name: string, role: SlotRole, initial: Tensor, next: Value) => void;
 
 /** Writes the loss behind a copy of the model: the scalar, the metrics, and the inputs that it declared. */
 export function writeLoss({ model, loss }: Pick<PlanOptions, "model" | "loss">, copy: ModelCopy) {
@@ -200,50 +241,30 @@ function valueOf(source: Graph, { graph, values }: ModelCopy, name: string): Val
   throw new TrainError(`model "${source.name}": expected a value named "${name}", found none`);
 }
 
+/** What a Reshape reads, for its output would be a copy: the elements are the same. */
+function withoutReshape(value: Value): Value {
+  let result = value;
+  while (result.producer?.opType === "Reshape" && result.producer.domain === "") {
+    const source = result.producer.input(0);
+    if (!source.producer || !source.type || !isStatic(source.shape)) break;
+    result = source;
+  }
+  return result;
+}
+
 /** Gradients summed over micro-batches: sum ← keep · sum + gradient / count, keep 0 in the first. */
 function accumulated(
   graph: Graph,
   gradientsOfBatch: readonly Value[],
   model: TrainableModel,
   count: number,
-  keepTensor: KeepTensor,
 ): Value[] {
   const keep = graph.input(PORTS.keep, "float32", []);
   return model.parameters.map((source, i) => {
-    const name = `accumulated/${source.name}`;
-    const old = graph.input(name, source.dtype, flatShape(source.staticShape));
+    const old = graph.input(gradientPort(source.name), source.dtype, flatShape(source.staticShape));
     const factor = source.dtype === "float32" ? keep : cast(keep, source.dtype);
-    const sum = add(mul(old, factor), mul(gradientsOfBatch[i]!, 1 / count));
-    keepTensor(name, "accumulated", zeros(source.dtype, source.staticShape), sum);
-    return sum;
+    return add(mul(old, factor), mul(gradientsOfBatch[i]!, 1 / count));
   });
-}
-
-/**
- * The exponential moving average of weights and statistics: a ← d · a + (1 − d) · w with d = min(decay, (1 + t) / (10 + t)) in step t, so
- * that the first steps do not drag the starting values along (TensorFlow's ExponentialMovingAverage with num_updates).
- */
-export function averages(graph: Graph, next: ReadonlyMap<Value, Value>, decay: number): StateTensor[] {
-  if (!(decay > 0 && decay < 1)) {
-    throw new TrainError(`compileStep: expected averageDecay between 0 and 1, found ${decay}`);
-  }
-  const count: StateTensor = declare(graph, "average_count", tensor("float64", [], [0]));
-  count.next = add(count.value, 1);
-  const factor = min([div(add(count.value, 1), add(count.value, 10)), decay]);
-  const typed = new Map<DType, Value>();
-  const result = [count];
-  for (const [source, fresh] of next) {
-    const state = declare(graph, `average/${source.name}`, source.tensor!);
-    if (!typed.has(source.dtype)) typed.set(source.dtype, cast(factor, source.dtype));
-    const part = typed.get(source.dtype)!;
-    state.next = add(mul(state.value, part), mul(fresh, sub(1, part)));
-    result.push(state);
-  }
-  return result;
-}
-
-function declare(graph: Graph, name: string, initial: Tensor): StateTensor {
-  return { name, initial, value: graph.input(name, initial.dtype, flatShape(initial.shape)), next: undefined };
 }
 
 function inferenceModel(model: TrainableModel, device: Device): Uint8Array<ArrayBuffer> {

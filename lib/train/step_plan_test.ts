@@ -43,20 +43,37 @@ Deno.test("the forms for webgpu use no operator that it lacks, and give the same
   });
 });
 
-Deno.test("every kept tensor is an input and an output of the step with as many elements in at most one dimension, by different names", () => {
-  const { slots, model } = plan("cpu");
-  const graph = fromModel(model);
+Deno.test("every kept tensor is an input and an output of the step or its update with as many elements in at most one dimension, by different names", () => {
+  const { slots, model, update } = plan("cpu");
+  const graphs = { step: fromModel(model), update: fromModel(update!) };
   assert.equal(slots.filter(({ role }) => role === "parameter").length, 5);
   assert.equal(slots.filter(({ role }) => role === "statistic").length, 2);
   assert.equal(slots.filter(({ role }) => role === "average").length, 5 + 2 + 1); // and their count
   assert.equal(slots.filter(({ role }) => role === "optimizer").length, 2 * 5 + 1);
-  for (const { name, next, dtype, shape } of slots) {
+  for (const { name, next, role, dtype, shape } of slots) {
+    const graph = role === "statistic" ? graphs.step : graphs.update;
     const input = graph.inputs.find((value) => value.name === name)!;
     const output = graph.outputs.find((value) => value.name === next)!;
     const flat = shape.length > 1 ? [shape.reduce((a, b) => a * b)] : shape;
     assert.deepEqual([input.dtype, input.shape, output.dtype, output.shape], [dtype, flat, dtype, flat], name);
     assert.notEqual(input, output);
   }
+});
+
+Deno.test("an update in place gives the same bits as one into other memory", async () => {
+  const { slots, ...rest } = plan("cpu");
+  assert.ok(slots.some(({ inPlace }) => inPlace));
+  const found: Record<string, unknown>[] = [];
+  for (const inPlace of [true, false]) {
+    const engine = await StepEngine.open(
+      { ...rest, slots: slots.map((slot) => ({ ...slot, inPlace: slot.inPlace && inPlace })) },
+      { device: "cpu", threads: 1, seed: 0 },
+    );
+    for (let i = 0; i < 5; i++) await engine.run([smallBatch(i)], 0.01, i);
+    found.push(await engine.read(slots.map(({ name }) => name)));
+    await engine.dispose();
+  }
+  assert.deepEqual(found[0], found[1]);
 });
 
 Deno.test("frozen parameters need no gradient: the step of a trained head has no convolution's gradient", () => {

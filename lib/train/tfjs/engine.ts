@@ -10,7 +10,8 @@ import { PORTS } from "../step_plan.ts";
 import type { TensorFlow } from "./backend.ts";
 import { fromTensorFlow, toTensorFlow } from "./convert.ts";
 import { Interpreter } from "./interpret.ts";
-import { gradientPort, statisticPort, type TensorFlowPlan } from "./plan.ts";
+import { gradientPort, statisticPort } from "../update_plan.ts";
+import type { TensorFlowPlan } from "./plan.ts";
 
 type Tensors = Record<string, TensorFlowTensor>;
 

@@ -2,10 +2,10 @@
 
 import { cast, Graph, type Tensor, type Value } from "../../onnx/mod.ts";
 import { acceptedIntegers } from "../losses/accepted.ts";
-import { applyOptimizer, OptimizerContext } from "../optimizer.ts";
-import { averages, type PlanOptions, PORTS, type Slot, type SlotRole, type StepPlan, writeLoss } from "../step_plan.ts";
+import { type PlanOptions, PORTS, type Slot, type StepPlan, writeLoss } from "../step_plan.ts";
 import type { TrainableModel } from "../trainable.ts";
 import { copyModel, flatShape } from "../training_graph.ts";
+import { gradientPort, type SlotRole, statisticPort, writeUpdate } from "../update_plan.ts";
 
 /** What the engine runs; the slots, inputs and masks are those of the step on ONNX Runtime, so that states interchange. */
 export interface TensorFlowPlan {
@@ -28,12 +28,6 @@ export interface TensorFlowPlan {
   readonly parameters: readonly string[];
 }
 
-/** The input of the update for a parameter's gradient. */
-export const gradientPort = (name: string): string => `gradient/${name}`;
-
-/** The input of the update for a running statistic after the step. */
-export const statisticPort = (name: string): string => `statistic/${name}`;
-
 /** Writes the graphs. Throws TrainError or OnnxError for what cannot be trained. */
 export function planTensorFlow(
   options: Pick<PlanOptions, "model" | "loss" | "optimizer" | "averageDecay" | "accumulate" | "symbols">,
@@ -41,49 +35,41 @@ export function planTensorFlow(
   const { model, accumulate, symbols } = options;
   const copy = copyModel(model, { training: true, device: "cpu", symbols });
   const { loss, metrics, targets } = writeLoss(options, copy);
-  const slots: Slot[] = [];
-  const initial: Record<string, Tensor> = {};
-  const next = new Map<string, Value>();
-  const keep = (name: string, role: SlotRole, first: Tensor, after?: Value) => {
-    slots.push({ name, role, dtype: first.dtype, shape: first.shape, next: `next/${name}` });
-    initial[name] = first;
-    if (after) next.set(name, after);
-  };
   const graph = new Graph("update");
-  const learningRate = graph.input(PORTS.learningRate, "float32", []);
-  const trained = model.parameters.map(({ name, dtype, staticShape: shape }) => ({
+  const declared = (name: string, { dtype, staticShape }: Value) => graph.input(name, dtype, flatShape(staticShape));
+  const statistics = [...copy.nextStatistics.keys()];
+  const { kept, gradientNorm } = writeUpdate(model, options, {
+    graph,
+    learningRate: graph.input(PORTS.learningRate, "float32", []),
+    parameters: model.parameters.map((source) => declared(source.name, source)),
+    gradients: model.parameters.map((source) => declared(gradientPort(source.name), source)),
+    statistics,
+    statistic: (source) => declared(statisticPort(source.name), source),
+  });
+  const slot = (name: string, role: SlotRole, { dtype, shape }: Tensor): Slot => ({
     name,
-    value: graph.input(name, dtype, flatShape(shape)),
+    role,
     dtype,
     shape,
-  }));
-  const gradients = trained.map(({ name, dtype, shape }) => graph.input(gradientPort(name), dtype, flatShape(shape)));
-  const context = new OptimizerContext(graph, trained, learningRate);
-  const gradientNorm = context.globalNorm(gradients);
-  const updated = applyOptimizer(options.optimizer, gradients, context);
-  const statistics = [...copy.nextStatistics.keys()];
-  const fresh = new Map<Value, Value>(
-    options.averageDecay === undefined ? [] : statistics.map((source) => [
-      source,
-      graph.input(statisticPort(source.name), source.dtype, flatShape(source.staticShape)),
-    ]),
-  );
-  model.parameters.forEach((source, i) => fresh.set(source, updated[i]!));
-  if (options.averageDecay !== undefined) {
-    for (const state of averages(graph, fresh, options.averageDecay)) {
-      keep(state.name, "average", state.initial, state.next);
-    }
-  }
-  for (const state of context.states) keep(state.name, "optimizer", state.initial, state.next);
-  for (const source of statistics) keep(source.name, "statistic", source.tensor!);
-  model.parameters.forEach((source, i) => keep(source.name, "parameter", source.tensor!, updated[i]));
+    next: `next/${name}`,
+    inPlace: false,
+  });
+  const initial = new Map([
+    ...kept.map(({ name, initial }) => [name, initial] as const),
+    ...statistics.map((source) => [source.name, source.tensor!] as const),
+  ]);
   const fed = [...model.graph.inputs.map((value) => copy.values.get(value)!), ...targets];
   return {
     step: {
       model: new Uint8Array(),
+      update: undefined,
       inference: new Uint8Array(),
-      slots,
-      initial,
+      slots: [
+        ...kept.map(({ name, role, initial }) => slot(name, role, initial)),
+        ...statistics.map((source) => slot(source.name, "statistic", source.tensor!)),
+      ],
+      gradients: [],
+      initial: Object.fromEntries(initial),
       inputs: fed.map((value) => ({
         name: value.name,
         dtype: value.dtype,
@@ -100,9 +86,13 @@ export function planTensorFlow(
       statistics: new Map([...copy.nextStatistics].map(([source, value]) => [source.name, value])),
       metrics: new Map(Object.entries(metrics)),
     },
-    update: { graph, gradientNorm, next },
+    update: {
+      graph,
+      gradientNorm: gradientNorm(),
+      next: new Map(kept.map(({ name, next }) => [name, next])),
+    },
     inference: inferenceOf(model),
-    parameters: trained.map(({ name }) => name),
+    parameters: model.parameters.map(({ name }) => name),
   };
 }
 
