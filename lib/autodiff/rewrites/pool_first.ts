@@ -80,7 +80,10 @@ function pooledNormalisation(graph: Graph, pool: Node, normalisation: Node, conv
   const { dtype } = scale;
   const epsilon = normalisation.float("epsilon"), momentum = normalisation.float("momentum");
   const sign = sub(1, mul(cast(less(scale, 0), dtype), 2)); // 1 or −1 a channel; a comparison carries no gradient
-  const weights = mul(w, reshape(sign, [-1, ...w.shape.slice(1).map(() => 1)]));
+  // As a matrix: in four dimensions ONNX Runtime moves the transposition of the gradient behind the product, where it takes
+  // 4.2 ms for 256→512 channels in place of 0.7.
+  const rows = reshape(w, [w.staticShape[0]!, -1]);
+  const weights = reshape(mul(rows, reshape(sign, [-1, 1])), w.staticShape);
   const turned = repeat(graph, convolution, convolution.input(0), weights);
   const channels = scale.staticShape;
   // Only the statistics are read. ONNX Runtime writes over their inputs: what is made afresh in each run serves again, so
