@@ -2,7 +2,8 @@
 
 import { fileURLToPath } from "node:url";
 import { relative } from "node:path";
-import { type CellEvent, clock, parseSeed, parseSource, reproduce } from "../lib/notebook/mod.ts";
+import { parseSeed, parseSource } from "../lib/experiment/mod.ts";
+import { type CellEvent, clock, reproduce } from "../lib/notebook/mod.ts";
 import { runCommand } from "../lib/runtime/mod.ts";
 
 const standard = relative(Deno.cwd(), fileURLToPath(new URL("../notebooks", import.meta.url))) || ".";

@@ -126,7 +126,7 @@ Deno.test("the rules refuse an upward import, a side door and a worker file in a
   const allowed: Edge[] = [
     { from: "lib/data/a.ts", to: "lib/runtime/mod.ts", how: "import" },
     { from: "lib/data/a.ts", to: "lib/data/worker.ts", how: "file" },
-    { from: "lib/notebook/settings.ts", to: "configs/profiles", how: "file" },
+    { from: "lib/experiment/settings.ts", to: "configs/profiles", how: "file" },
     { from: "lib/data/a.ts", to: "npm:/sharp@0.35.5", how: "import" },
   ];
   for (const edge of allowed) assert.equal(violation(edge), undefined, `${edge.from} → ${edge.to}`);

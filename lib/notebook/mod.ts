@@ -23,15 +23,7 @@ export {
 export { type KeyFigure, keyFigure, type KeyFigureOptions } from "./key_figure.ts";
 export { type Picture, pictures, type PicturesOptions, type RawPicture } from "./pictures.ts";
 export { clock, type Progress, progress, type ProgressOptions } from "./progress.ts";
-export {
-  parseSeed,
-  parseSource,
-  type Profile,
-  profileSchema,
-  readProfile,
-  type Settings,
-  settings,
-} from "./settings.ts";
+export { type Settings, settings } from "../experiment/mod.ts";
 export { table, type TableColumn, type TableOptions, type TableValue } from "./table.ts";
 export { type Notebook, readNotebook } from "./notebook_file.ts";
 export { reproduce, type ReproduceOptions, type Reproduction } from "./reproduce.ts";

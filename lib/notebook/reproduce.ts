@@ -8,7 +8,7 @@ import { gatherProvenance } from "./provenance.ts";
 import { collectFigures, notebookTitle, renderReport } from "./report.ts";
 import { renderIndex } from "./report_index.ts";
 import { makeResult, mergeResults, type NotebookResult, readResults, type Results, writeResults } from "./results.ts";
-import { type Profile, readProfile } from "./settings.ts";
+import { type Profile, readProfile } from "../experiment/mod.ts";
 
 export interface ReproduceOptions {
   /** Folder of the notebooks, `NN_name.ipynb`. */

@@ -1,4 +1,4 @@
-/** What a notebook is to run: the profile and the seed, given by the runner or by the reader's own choice. */
+/** What is to be run: the profile and the seed, given by the runner or by the reader's own choice. */
 
 import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
