@@ -104,8 +104,8 @@ export function residual(x: Value, options: ResidualOptions): Value {
   return add(x, convolution(narrow, { ...rest, name: names[1], filters }));
 }
 
-/** Each element repeated `factor` times along both axes: [N, C, H, W] → [N, C, H · factor, W · factor]. */
-export function upsample(x: Value, factor = 2, name?: string): Value {
+/** Each element repeated `factor` times (default: 2) along both axes: [N, C, H, W] → [N, C, H · factor, W · factor]. */
+export function upsample(x: Value, { factor = 2, name }: { factor?: number; name?: string } = {}): Value {
   return resize(x, { scales: [1, 1, factor, factor], coordinates: "asymmetric", nearest: "floor", name });
 }
 

@@ -2,6 +2,41 @@
 
 export * from "./darknet53.ts";
 export type { NetworkOptions } from "./darknet_layers.ts";
+export { buildDarknet, type BuildOptions, type DarknetGraph, type DarknetHead } from "./darknet/build.ts";
+export {
+  fetchWeights,
+  type FetchWeightsOptions,
+  type HubFile,
+  hubUrl,
+  PUBLISHED_WEIGHTS,
+  type PublishedWeights,
+} from "./darknet/fetch_weights.ts";
+export { type Cfg, type CfgSection, formatCfg, parseCfg } from "./darknet/cfg.ts";
+export { type DarknetFiles, exportDarknet, type ExportedHeads, type ExportOptions } from "./darknet/export.ts";
+export {
+  importDarknet,
+  type ImportedDarknet,
+  type ImportOptions,
+  loadDarknetWeights,
+  type LoadOptions,
+} from "./darknet/import.ts";
+export {
+  type DarknetLayer,
+  type DarknetNetwork,
+  type MapSize,
+  planNetwork,
+  type PlanOptions,
+} from "./darknet/network.ts";
+export {
+  blockLength,
+  type BlockShape,
+  blockShapes,
+  type DarknetWeights,
+  readWeights,
+  type WeightBlock,
+  type WeightsHeader,
+  writeWeights,
+} from "./darknet/weights.ts";
 export * from "./errors.ts";
 export * from "./initializers.ts";
 export * from "./layers.ts";

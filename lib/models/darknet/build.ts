@@ -126,7 +126,7 @@ class Builder {
         return parts.length === 1 ? parts[0]! : concat(parts, 1, { name });
       }
       case "upsample":
-        return scaled(upsample(x, layer.stride, name), layer.scale);
+        return scaled(upsample(x, { factor: layer.stride, name }), layer.scale);
       case "reorg":
         return reorganise(x, layer, name);
       case "dropout":
