@@ -16,7 +16,15 @@ import {
   split,
   type Value,
 } from "../../onnx/mod.ts";
-import { activate, convolution, darknetMaxPool, linear, upsample, type WeightSource } from "../layers.ts";
+import {
+  activate,
+  type Activation,
+  convolution,
+  darknetMaxPool,
+  linear,
+  upsample,
+  type WeightSource,
+} from "../layers.ts";
 import type { YoloHead, YoloSpec } from "../yolo_spec.ts";
 import type { DarknetLayer, DarknetNetwork, DetectionOptions } from "./network.ts";
 import { INFERENCE_EPSILON, TRAINING_EPSILON } from "./variance.ts";
@@ -58,7 +66,7 @@ export interface DarknetGraph {
 }
 
 /**
- * Builds the graph. Convolutions are named conv0, conv1, …, outputs by kind and number of their layer: "yolo82", "yolo94",
+ * Builds the graph. Convolutions are named conv0, conv1, …, connected layers fc0, fc1, …, outputs by kind and number of their layer: "yolo82", "yolo94",
  * "yolo106", "softmax24".
  */
 export function buildDarknet(network: DarknetNetwork, options: BuildOptions = {}): DarknetGraph {
@@ -97,6 +105,7 @@ class Builder {
   readonly #settings: Settings;
   readonly #last: DarknetLayer | undefined;
   #convolutions = 0;
+  #connected = 0;
 
   constructor(settings: Settings, network: DarknetNetwork) {
     this.#settings = settings;
@@ -111,14 +120,14 @@ class Builder {
       case "convolutional":
         return convolution(x, { ...layer, random, epsilon, name: `conv${this.#convolutions++}` });
       case "connected":
-        return activate(linear(x, { ...layer, random, name }), layer.activation, name);
+        return this.#connect(x, layer.outputs, layer.activation);
       case "maxpool":
         return darknetMaxPool(x, { ...layer, name });
       case "avgpool":
         return globalAveragePool(x, { name });
       case "shortcut": {
         const other = earlier[layer.from]!;
-        const sum = add(scaled(x, layer.alpha), scaled(other, layer.beta), { name });
+        const sum = add(scaled(x, layer.alpha), scaled(other, layer.beta), { name: `${name}.sum` });
         return activate(sum, layer.activation, name);
       }
       case "route": {
@@ -126,7 +135,7 @@ class Builder {
         return parts.length === 1 ? parts[0]! : concat(parts, 1, { name });
       }
       case "upsample":
-        return scaled(upsample(x, { factor: layer.stride, name }), layer.scale);
+        return scaled(upsample(x, { factor: layer.stride, name: `${name}.map` }), layer.scale);
       case "reorg":
         return reorganise(x, layer, name);
       case "dropout":
@@ -141,6 +150,11 @@ class Builder {
       case "region":
         return activated ? activateHead(x, layer, name) : x;
     }
+  }
+
+  #connect(x: Value, outputs: number, activation: Activation): Value {
+    const name = `fc${this.#connected++}`;
+    return activate(linear(x, { name, outputs, random: this.#settings.random }), activation, name);
   }
 }
 
