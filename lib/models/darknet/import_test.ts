@@ -75,10 +75,9 @@ for (const [name, build] of Object.entries(OWN)) {
   });
 }
 
-Deno.test("at full size YOLOv3 is yolov3.cfg: 107 layers, heads at 82, 94 and 106, routes to 79, 61, 91 and 36", () => {
-  const { graph, spec } = yoloV3({ classes: 80, random: "zeros" });
+Deno.test("YOLOv3 is built as yolov3.cfg: 107 layers, heads at 82, 94 and 106, routes to 79, 61, 91 and 36", () => {
+  const { graph, spec } = yoloV3({ classes: 80, width: 0.125, random: "zeros" });
   const files = exportDarknet(graph, { spec });
-  assert.equal(files.weights.length, 248_007_048);
   const { network, heads, spec: again } = importDarknet({ cfg: files.cfg, random: "zeros", activated: false });
   assert.equal(network.layers.length, 107);
   assert.deepEqual(heads.map(({ layer }) => layer), [82, 94, 106]);
@@ -89,8 +88,8 @@ Deno.test("at full size YOLOv3 is yolov3.cfg: 107 layers, heads at 82, 94 and 10
   assert.deepEqual([shortcuts.length, shortcuts[0], shortcuts.at(-1)], [23, 4, 74]);
 });
 
-Deno.test("at full size YOLOv3-tiny is yolov3-tiny.cfg: 24 layers, heads at 16 and 23, routes to 13 and 8", () => {
-  const { graph, spec } = yoloV3Tiny({ classes: 80, random: "zeros" });
+Deno.test("YOLOv3-tiny is built as yolov3-tiny.cfg: 24 layers, heads at 16 and 23, routes to 13 and 8", () => {
+  const { graph, spec } = yoloV3Tiny({ classes: 80, width: 0.125, random: "zeros" });
   const { network, heads } = importDarknet({ cfg: exportDarknet(graph, { spec }).cfg, random: "zeros" });
   assert.equal(network.layers.length, 24);
   assert.deepEqual(heads.map(({ layer }) => layer), [16, 23]);
