@@ -2,6 +2,7 @@
 
 export * from "./command.ts";
 export * from "./config.ts";
+export * from "./download.ts";
 export * from "./errors.ts";
 export * from "./files.ts";
 export * from "./progress.ts";
