@@ -2,4 +2,5 @@
 
 export * from "./errors.ts";
 export * from "./initializers.ts";
+export * from "./yolo/decode.ts";
 export * from "./yolo_spec.ts";

@@ -1,6 +1,6 @@
 """YOLOv3's loss in PyTorch, written from the paper, and a record of it for the tests of lib/train/detection.
 
-    python tests/peers/yolo_loss.py lib/train/detection/pytorch.json
+    python tests/peers/yolo_loss.py tests/fixtures/yolo_loss.json
 
 Loops over boxes and cells, dense and plain; double precision where it records. Needs only torch.
 """

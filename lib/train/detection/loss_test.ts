@@ -20,7 +20,7 @@ interface RecordedCase {
 }
 
 const recorded: { spec: YoloSpec; cases: Record<string, RecordedCase> } = JSON.parse(
-  await Deno.readTextFile(new URL("pytorch.json", import.meta.url)),
+  await Deno.readTextFile(new URL("../../../tests/fixtures/yolo_loss.json", import.meta.url)),
 );
 const { spec } = recorded;
 
