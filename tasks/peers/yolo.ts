@@ -122,9 +122,10 @@ function convolutionTensors(graph: Graph): { tensors: [string, Tensor][]; epsilo
   graph.nodes.filter(({ opType }) => opType === "Conv").forEach((node, number) => {
     tensors.push([`${number}/weight`, node.input(1).tensor!]);
     const norm = readers.get(node.output())?.find(({ opType }) => opType === "BatchNormalization");
-    if (!norm) return tensors.push([`${number}/bias`, node.input(2).tensor!]);
-    epsilon = norm.float("epsilon");
-    tensors.push([`${number}/scale`, norm.input(1).tensor!], [`${number}/shift`, norm.input(2).tensor!]);
+    if (norm) {
+      epsilon = norm.float("epsilon");
+      tensors.push([`${number}/scale`, norm.input(1).tensor!], [`${number}/shift`, norm.input(2).tensor!]);
+    } else tensors.push([`${number}/bias`, node.input(2).tensor!]);
   });
   return { tensors, epsilon };
 }
