@@ -10,7 +10,7 @@ import { command, peerPython } from "./python.ts";
 
 const PACKAGES = ["torch==2.13.0", "numpy==2.4.6"];
 
-/** What both sides may differ by, relative. */
+/** What ours may differ by from PyTorch's in double precision, relative. */
 const TOLERANCE = 1e-4;
 
 /** Residual blocks of the five stages (Redmon and Farhadi 2018, table 1). */

@@ -5,7 +5,8 @@
 FOLDER holds step.safetensors: "images" [N, 3, size, size] and the numbers of the convolutions in Darknet's order, "0/weight" and
 either "0/scale" and "0/shift" (batch normalisation) or "0/bias"; and step.json: spec, boxes (class, left, top, right, bottom,
 weight), options of the loss, the epsilon of batch normalisation, a multiplier of width and the counts of residual blocks.
-Prints one JSON line: loss, its parts, the gradients' norm, and what was too much or too little among the weights is an error.
+Prints one JSON line: loss, its parts, the gradients' norm, the number of weights. Computed in double precision: in single, the
+norm of so deep a network's gradients is off by some 1e-4 by itself.
 Needs torch and numpy.
 """
 
@@ -86,6 +87,7 @@ def main():
     tensors = read_safetensors(os.path.join(arguments.folder, "step.safetensors"))
     with open(os.path.join(arguments.folder, "step.json")) as file:
         step = json.load(file)
+    tensors = {name: each.double() for name, each in tensors.items()}
     images = tensors.pop("images")
     for weight in tensors.values():
         weight.requires_grad_()
@@ -96,7 +98,7 @@ def main():
     assert not unused, f"expected every weight to be used, found {unused[:4]} unused"
     norm = torch.sqrt(sum((weight.grad.double() ** 2).sum() for weight in tensors.values()))
     print(json.dumps({
-        "loss": loss.item(), "parts": {name: float(part.detach()) for name, part in parts.items()},
+        "loss": loss.item(), "parts": {name: part.item() for name, part in parts.items()},
         "gradientNorm": norm.item(), "weights": sum(weight.numel() for weight in tensors.values()),
     }))
 
