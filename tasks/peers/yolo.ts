@@ -49,7 +49,7 @@ interface PytorchStep {
 
 /**
  * A row a figure. Throws WorkError when loss, a part or the gradients' length differs by more than 1e-4, PeerMissing when there is
- * no PyTorch to be had.
+ * no PyTorch to be had. With the whole network either side takes up to 3.4 GB.
  */
 export async function compareYolo(
   { classes = 1025, size = 416, width = 1, pictures = 2 }: YoloComparison = {},
