@@ -75,9 +75,10 @@ interface Claim extends Positive {
  *
  * Two boxes on one cell and anchor: what is there by the paper's rule stays before what an option added. Boxes whose weights
  * sum to at most 1 are shares of mixed pictures: both classes stay, by their weights (at most two, the heaviest), with the
- * heavier one's rectangle. Else the larger box takes the place; of two equally large ones the later.
+ * heavier one's rectangle. Else the larger box takes the place; of two equally large ones the later. What `yoloTargets` makes
+ * into tensors, for drawing; boxes are not checked here.
  */
-export function assign(boxes: readonly Required<TruthBox>[], spec: YoloSpec, options: AssignmentOptions): Positive[] {
+export function assignPositives(boxes: readonly TruthBox[], spec: YoloSpec, options: AssignmentOptions): Positive[] {
   const claims = new Map<string, Claim>();
   for (const box of boxes) {
     for (const claim of claimsOf(box, spec, options)) {
@@ -90,7 +91,7 @@ export function assign(boxes: readonly Required<TruthBox>[], spec: YoloSpec, opt
   return [...claims.values()].map(({ first: _, ...positive }) => positive);
 }
 
-function claimsOf(box: Required<TruthBox>, spec: YoloSpec, options: AssignmentOptions): Claim[] {
+function claimsOf(box: TruthBox, spec: YoloSpec, options: AssignmentOptions): Claim[] {
   const { anchorThreshold = Infinity, neighbours = false } = options;
   const width = box.right - box.left, height = box.bottom - box.top;
   const centreX = (box.left + box.right) / 2, centreY = (box.top + box.bottom) / 2;
@@ -112,7 +113,7 @@ function claimsOf(box: Required<TruthBox>, spec: YoloSpec, options: AssignmentOp
       anchor: each.anchor,
       ...place,
       box,
-      weight: box.weight,
+      weight: box.weight ?? 1,
       classes: [[box.classId, 1]],
       first: each === best && index === 0,
     }));

@@ -55,7 +55,7 @@ interface Settings {
 
 /**
  * The loss of a network's raw heads for `compileStep`, fed with what `yoloTargets` makes of the true boxes. Sums over all
- * heads, pictures and positives, divided by the number of positives (or of pictures):
+ * heads, pictures and positives, divided by the number of positives (or of pictures) of the micro-batch:
  *
  * - **box**, for each positive with its weight w:
  *   "darknet": (2 − w·h) · [BCE(t_x, x̂) + BCE(t_y, ŷ) + ½ (t_w − t̂_w)² + ½ (t_h − t̂_h)²], x̂ the centre's place in its cell,

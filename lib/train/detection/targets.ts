@@ -4,7 +4,14 @@ import { type Tensor, tensor } from "../../onnx/mod.ts";
 import type { YoloHead, YoloSpec } from "../../models/mod.ts";
 import type { Batch } from "../batch.ts";
 import { TrainError } from "../errors.ts";
-import { assign, type AssignmentOptions, assignmentOptions, CLASS_SHARES, positiveCapacity } from "./assignment.ts";
+import {
+  type AssignmentOptions,
+  assignmentOptions,
+  assignPositives,
+  CLASS_SHARES,
+  type Positive,
+  positiveCapacity,
+} from "./assignment.ts";
 import { checkTruth, type TruthBox } from "./truth.ts";
 
 /** Names of a head's inputs. */
@@ -71,7 +78,7 @@ export function yoloTargets(
     new HeadTargets(spec, head, boxes.length, positiveCapacity(spec, index, options))
   );
   checked.forEach((list, picture) => {
-    for (const positive of assign(list, spec, options)) lists[positive.head]!.add(picture, positive);
+    for (const positive of assignPositives(list, spec, options)) lists[positive.head]!.add(picture, positive);
   });
   for (const list of lists) Object.assign(batch, list.tensors());
   return batch;
@@ -111,7 +118,7 @@ class HeadTargets {
     this.#shares = new Float32Array(CLASS_SHARES * length);
   }
 
-  add(picture: number, { anchor, row, column, box, weight, classes }: ReturnType<typeof assign>[number]): void {
+  add(picture: number, { anchor, row, column, box, weight, classes }: Positive): void {
     const { size } = this.#spec, { anchors } = this.#head;
     const at = picture * this.#capacity + this.#counts[picture]!++;
     const area = this.#side ** 2, cell = row * this.#side + column;

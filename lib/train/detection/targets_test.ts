@@ -4,7 +4,14 @@ import assert from "node:assert/strict";
 import type { YoloSpec } from "../../models/mod.ts";
 import { type Tensor, toNumbers } from "../../onnx/mod.ts";
 import { TrainError } from "../errors.ts";
-import { assign, type AssignmentOptions, positiveCapacity, shapeIou, type TruthBox, yoloTargets } from "./mod.ts";
+import {
+  type AssignmentOptions,
+  assignPositives,
+  positiveCapacity,
+  shapeIou,
+  type TruthBox,
+  yoloTargets,
+} from "./mod.ts";
 
 /** YOLOv3 at 416 px with its nine anchors for COCO (Redmon and Farhadi 2018, section 2.3). */
 const yolo: YoloSpec = {
@@ -24,7 +31,7 @@ function box(classId: number, left: number, top: number, right: number, bottom: 
 }
 
 const places = (boxes: Required<TruthBox>[], spec: YoloSpec, options: AssignmentOptions = {}) =>
-  assign(boxes, spec, options).map(({ head, anchor, row, column }) => [head, anchor, row, column]);
+  assignPositives(boxes, spec, options).map(({ head, anchor, row, column }) => [head, anchor, row, column]);
 
 Deno.test("shape IoU of 10 x 20 and 20 x 10 is a third", () => {
   assert.ok(Math.abs(shapeIou(10, 20, 20, 10) - 1 / 3) < 1e-12);
@@ -65,17 +72,17 @@ Deno.test("neighbours adds the cells that the centre is nearest to, and none out
 Deno.test("of two boxes on one cell and anchor the larger stays, of equally large ones the later", () => {
   const large = box(1, 0, 0, 30, 30), small = box(2, 5, 5, 25, 25), equal = box(3, 1, 1, 31, 31);
   for (const order of [[large, small], [small, large]]) {
-    const found = assign(order, tiny, {});
+    const found = assignPositives(order, tiny, {});
     assert.equal(found.length, 1);
     assert.deepEqual([found[0]!.box, found[0]!.classes], [large, [[1, 1]]]);
   }
-  assert.equal(assign([large, equal], tiny, {})[0]!.box, equal);
+  assert.equal(assignPositives([large, equal], tiny, {})[0]!.box, equal);
 });
 
 Deno.test("a box's own cell stays before a neighbour of a larger box", () => {
   const large = box(1, 20, 0, 60, 30), small = box(2, 5, 5, 15, 15); // centres in columns 1 and 0, row 0
   for (const order of [[large, small], [small, large]]) {
-    const found = assign(order, tiny, { neighbours: true });
+    const found = assignPositives(order, tiny, { neighbours: true });
     assert.equal(found.find(({ row, column }) => row === 0 && column === 0)?.box, small);
   }
 });
@@ -83,7 +90,7 @@ Deno.test("a box's own cell stays before a neighbour of a larger box", () => {
 Deno.test("boxes of mixed pictures on one cell and anchor share the class target by their weights", () => {
   const main = box(1, 0, 0, 30, 30, 0.7), other = box(2, 2, 2, 32, 32, 0.3);
   for (const order of [[main, other], [other, main]]) {
-    const [positive, ...rest] = assign(order, tiny, {});
+    const [positive, ...rest] = assignPositives(order, tiny, {});
     assert.equal(rest.length, 0);
     assert.equal(positive!.box, main);
     assert.ok(Math.abs(positive!.weight - 1) < 1e-12);
@@ -92,13 +99,13 @@ Deno.test("boxes of mixed pictures on one cell and anchor share the class target
       0.3,
     ]]);
   }
-  const [same] = assign([main, { ...other, classId: 1 }], tiny, {});
+  const [same] = assignPositives([main, { ...other, classId: 1 }], tiny, {});
   assert.deepEqual(same!.classes, [[1, 1]], "one class twice is that class");
 });
 
 Deno.test("a third class of one positive goes, and the shares of the two heaviest sum to 1", () => {
   const mixed = [box(1, 0, 0, 30, 30, 0.5), box(3, 0, 0, 30, 30, 0.2), box(2, 0, 0, 30, 30, 0.3)];
-  const [{ classes, weight } = { classes: [], weight: 0 }] = assign(mixed, tiny, {});
+  const [{ classes, weight } = { classes: [], weight: 0 }] = assignPositives(mixed, tiny, {});
   assert.deepEqual(classes.map(([classId]) => classId), [1, 2]);
   assert.ok(Math.abs(classes.reduce((sum, [, share]) => sum + share, 0) - 1) < 1e-12);
   assert.ok(Math.abs(weight - 1) < 1e-12);
