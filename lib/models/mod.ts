@@ -48,6 +48,7 @@ export {
   type YoloNetwork,
   type YoloOptions,
 } from "./yolo_head.ts";
+export * from "./yolo/decode.ts";
 export * from "./yolo_spec.ts";
 export * from "./yolo_v3.ts";
 export * from "./yolo_v3_tiny.ts";

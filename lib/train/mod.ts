@@ -24,6 +24,7 @@ export {
   type XavierOptions,
   xavierUniform,
 } from "../models/mod.ts";
+export * from "./detection/mod.ts";
 export * from "./losses/mod.ts";
 export {
   chain,

@@ -1,5 +1,5 @@
 /**
- * Trains two small networks for a few steps on a device and prints losses and weights as JSON: `webgpu_steps.ts DEVICE`.
+ * Trains three small networks for a few steps on a device and prints losses and weights as JSON: `webgpu_steps.ts DEVICE`.
  * A process of its own, since the Vulkan driver is chosen by its environment.
  */
 
@@ -19,7 +19,20 @@ import {
   type Value,
 } from "../../lib/onnx/mod.ts";
 import { type Device, DEVICES, Random } from "../../lib/runtime/mod.ts";
-import { adamW, compileStep, constant, crossEntropy, kaimingNormal, type Optimizer, sgd } from "../../lib/train/mod.ts";
+import type { YoloSpec } from "../../lib/models/mod.ts";
+import {
+  adamW,
+  type Batch,
+  compileStep,
+  constant,
+  crossEntropy,
+  kaimingNormal,
+  type Optimizer,
+  sgd,
+  type StepOptions,
+  yoloLoss,
+  yoloTargets,
+} from "../../lib/train/mod.ts";
 
 /** What is printed for a network. */
 export interface TrainedOn {
@@ -89,11 +102,47 @@ function residual(): Graph {
   return graph;
 }
 
-async function train(model: Graph, optimizer: Optimizer, device: Device): Promise<TrainedOn> {
+const spec: YoloSpec = {
+  classes: 3,
+  size: IMAGE,
+  heads: [{ output: "head", stride: 4, anchors: [[4, 5], [9, 8]] }],
+};
+
+function detector(): Graph {
+  const graph = new Graph("detector"), layers = new Weights(graph);
+  const x = graph.input("x", "float32", ["N", 3, IMAGE, IMAGE]);
+  const features = leakyRelu(layers.normalised(conv(x, layers.kernel(8, 3, 4, 4), { strides: 4 })), { alpha: 0.1 });
+  graph.output(conv(features, layers.kernel(2 * (5 + spec.classes), 8, 1, 1)), "head");
+  return graph;
+}
+
+/** A loss and what it is fed with the pictures, from their labels. */
+interface Task {
+  readonly loss: StepOptions["loss"];
+  targets(labels: readonly number[]): Batch;
+}
+
+const classes: Task = {
+  loss: ({ output, input }) => crossEntropy(output("logits"), input("labels", "int64", ["N"])),
+  targets: (labels) => ({ labels: tensor("int64", [BATCH], labels) }),
+};
+
+const boxes: Task = {
+  loss: yoloLoss(spec, { maxBoxes: 2, boxLoss: "ciou", neighbours: true, ignoreThreshold: 0.4 }),
+  targets: (labels) =>
+    yoloTargets(
+      // The fourth label is a picture without objects.
+      labels.map((classId) => classId === 3 ? [] : [{ classId, left: 1, top: 2, right: 6 + classId, bottom: 9 }]),
+      spec,
+      { maxBoxes: 2, neighbours: true },
+    ),
+};
+
+async function train(model: Graph, { loss, targets }: Task, optimizer: Optimizer, device: Device): Promise<TrainedOn> {
   await using step = await compileStep({
     model,
     optimizer,
-    loss: ({ output, input }) => crossEntropy(output("logits"), input("labels", "int64", ["N"])),
+    loss,
     symbols: { N: BATCH },
     device,
     worker: false,
@@ -108,7 +157,7 @@ async function train(model: Graph, optimizer: Optimizer, device: Device): Promis
     );
     const batch = {
       x: tensor("float32", [BATCH, 3, IMAGE, IMAGE], pixels),
-      labels: tensor("int64", [BATCH], labels),
+      ...targets(labels),
     };
     losses.push((await step.run(batch, { learningRate: 0.02 })).loss);
   }
@@ -120,8 +169,9 @@ if (import.meta.main) {
   const device = DEVICES.find((each) => each === Deno.args[0]);
   if (!device) throw new Error(`expected a device of ${DEVICES.join(", ")}, found ${Deno.args[0]}`);
   const result: Record<string, TrainedOn> = {
-    "a CNN with momentum": await train(cnn(), sgd({ momentum: 0.9, clipNorm: 10 }), device),
-    "a residual network with AdamW": await train(residual(), adamW(), device),
+    "a CNN with momentum": await train(cnn(), classes, sgd({ momentum: 0.9, clipNorm: 10 }), device),
+    "a residual network with AdamW": await train(residual(), classes, adamW(), device),
+    "a detector with CIoU": await train(detector(), boxes, sgd({ momentum: 0.9 }), device),
   };
   console.log(JSON.stringify(result));
   Deno.exit(0); // webgpu's native threads outlive their sessions

@@ -31,7 +31,7 @@ Deno.test({
   ignore: driver === undefined,
   async fn() {
     const [expected, found] = await Promise.all([trainOn("cpu"), trainOn("webgpu")]);
-    assert.equal(Object.keys(expected).length, 2);
+    assert.equal(Object.keys(expected).length, 3);
     assert.notDeepEqual(found, expected, "equal to the last bit: it ran on the CPU");
     for (const [network, { losses, weights }] of Object.entries(expected)) {
       const other = found[network]!;

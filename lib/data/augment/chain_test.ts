@@ -50,7 +50,7 @@ const each: [string, Transform][] = [
   ["light", lightAugmentation()],
   ["full", fullAugmentation()],
 ];
-const mixing = ["mosaic", "mixup"];
+const mixing = ["mosaic", "mixup", "scene"];
 
 for (const [name, transform] of each) {
   Deno.test(`${name}: the same stream gives the same pixels, boxes and labels, also from its description`, async () => {

@@ -112,7 +112,7 @@ function weighted<T extends { readonly weight: number }>(items: readonly T[], fa
 }
 
 /** Joins targets of one class; the heaviest comes first. */
-function merge(targets: readonly Target[]): Target[] {
+export function merge(targets: readonly Target[]): Target[] {
   const weights = new Map<number, number>();
   for (const { classId, weight } of targets) weights.set(classId, (weights.get(classId) ?? 0) + weight);
   return [...weights].map(([classId, weight]) => ({ classId, weight }))

@@ -7,6 +7,7 @@ import { flip, perspective, rotation, scale, shear, translation } from "./geomet
 import { mixup, mosaic } from "./mixing.ts";
 import { erasing, occlusion } from "./occlusion.ts";
 import { brightness, contrast, gamma, hue, saturation } from "./photometric.ts";
+import { scene } from "./scene.ts";
 import { chain, oneOf, sometimes, type Transform, type TransformSpec, unchanged } from "./transform.ts";
 
 /** Every transform with options of its own. Called without options, each takes its defaults. */
@@ -15,7 +16,7 @@ export const transforms = {
   ...{ brightness, contrast, saturation, hue, gamma },
   ...{ background, plain, lighting, shadow },
   ...{ motionBlur, defocus, noise, resolution, jpeg, occlusion, erasing },
-  ...{ mosaic, mixup, unchanged },
+  ...{ mosaic, mixup, scene, unchanged },
 } as const;
 export type TransformName = keyof typeof transforms;
 
