@@ -73,11 +73,22 @@ def case(seed: int) -> dict:
                 "bbox": near(source["bbox"]) if source else box(rng.choice([20, 90, 200])),
                 "score": round(score * levels) / levels if levels else round(score, 3),
             })
-    if seed % 25 == 7:  # more than 100 of one class in one image
+    if seed % 15 == 7:  # more than 100 of one class in one image; the 100th is right, and so would the 101st be
         image, category = image_ids[0], category_ids[0]
-        for _ in range(115):
-            place = box(150)
-            detections.append({"image_id": image, "category_id": category, "bbox": place, "score": round(rng.random(), 2)})
+        right = {98: [300, 300, 50, 50], 99: [400, 400, 50, 50]}
+        for each, place in right.items():
+            annotations.append({
+                "image_id": image, "category_id": category, "bbox": place, "area": 2500, "iscrowd": 0, "id": 1000 + each,
+            })
+        # An IoU of 0.85, which NumPy's threshold equals exactly.
+        annotations.append({
+            "image_id": image, "category_id": category, "bbox": [800, 0, 100, 100], "area": 10_000, "iscrowd": 0, "id": 1200,
+        })
+        detections.append({"image_id": image, "category_id": category, "bbox": [800, 0, 85, 100], "score": 2.5})
+        for i in range(114):
+            detections.append({
+                "image_id": image, "category_id": category, "bbox": right.get(i, [600, 600, 20, 20]), "score": 2 - i / 200,
+            })
     if seed % 20 == 3 and detections:
         detections[-1]["image_id"] = 10_002  # not among the images
     rng.shuffle(detections)
