@@ -1,4 +1,4 @@
-/** `deno task peers [pillow|curves|pytorch]`: comparisons with other programs. Says what it skips and why. */
+/** `deno task peers [pillow|curves|pytorch|coco]`: comparisons with other programs. Says what it skips and why. */
 
 import { describeError } from "../lib/runtime/mod.ts";
 import { runComparisons } from "./bench/command.ts";
@@ -12,6 +12,7 @@ await runComparisons({
   byName: {
     pillow: async (options) => (await import("./peers/pillow.ts")).comparePillow(options),
     curves: async () => (await import("./peers/loss_curves.ts")).compareLossCurves(),
+    coco: async () => (await import("./peers/coco.ts")).compareCoco(),
     pytorch: async ({ onProgress }) => (await import("./peers/pytorch.ts")).comparePytorch({ onProgress }),
   },
   skipReason: (error) => error instanceof PeerMissing ? describeError(error) : undefined,
