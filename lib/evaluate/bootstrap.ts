@@ -2,6 +2,7 @@
 
 import { Random } from "../runtime/mod.ts";
 import { EvaluateError } from "./errors.ts";
+import { quantile } from "./quantile.ts";
 
 export interface BootstrapOptions {
   readonly seed: number | string;
@@ -41,10 +42,4 @@ export function bootstrapInterval(
     return value;
   }).sort();
   return [quantile(values, (1 - level) / 2), quantile(values, (1 + level) / 2)];
-}
-
-function quantile(sorted: Float64Array, q: number): number {
-  const place = q * (sorted.length - 1), below = Math.floor(place);
-  const low = sorted[below]!, high = sorted[Math.min(below + 1, sorted.length - 1)]!;
-  return low + (high - low) * (place - below);
 }

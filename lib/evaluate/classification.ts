@@ -86,7 +86,7 @@ export interface ClassAccuracy extends Share {
 }
 
 /** The accuracy of every class that has pictures, by class id. The mean of `share` is the balanced accuracy. */
-export function perClass(judged: Pick<Classification, "ranks" | "labels">): ClassAccuracy[] {
+export function accuracyPerClass(judged: Pick<Classification, "ranks" | "labels">): ClassAccuracy[] {
   return [...accuracyBy(judged, (_, label) => label)].map(([classId, share]) => ({ classId, ...share }))
     .sort((a, b) => a.classId - b.classId);
 }

@@ -1,7 +1,7 @@
 /** Tests of classification.ts. */
 
 import assert from "node:assert/strict";
-import { accuracyBy, judgeClassification, perClass, shareWithin } from "./classification.ts";
+import { accuracyBy, accuracyPerClass, judgeClassification, shareWithin } from "./classification.ts";
 import { wilsonInterval } from "./interval.ts";
 
 /** Ten pictures of ten classes; picture i has rank i. */
@@ -42,7 +42,11 @@ Deno.test("accuracy by group leaves out pictures without a key and counts each g
 Deno.test("accuracy per class has one row for each class with pictures, with its n", () => {
   const values = Float32Array.from([1, 0, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0]);
   const judged = judgeClassification({ values, classes: 3 }, [0, 0, 1, 1]);
-  assert.deepEqual(perClass(judged).map(({ classId, n, correct }) => [classId, n, correct]), [[0, 2, 1], [1, 2, 2]]);
+  assert.deepEqual(accuracyPerClass(judged).map(({ classId, n, correct }) => [classId, n, correct]), [[0, 2, 1], [
+    1,
+    2,
+    2,
+  ]]);
 });
 
 Deno.test("no pictures give no accuracy", () => {

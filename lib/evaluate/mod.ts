@@ -14,7 +14,17 @@ export { bootstrapInterval, type BootstrapOptions } from "./bootstrap.ts";
 export * from "./calibration.ts";
 export * from "./classification.ts";
 export * from "./confusion.ts";
+export {
+  countOperations,
+  type CountOptions,
+  countParameters,
+  type OperationCount,
+  type OperatorCost,
+} from "./flops.ts";
+export * from "./latency.ts";
 export { mcNemar, type McNemarResult } from "./mcnemar.ts";
+export { candidateBoxes, type CandidateOptions, nonMaximumSuppression, type SuppressionOptions } from "./nms.ts";
+export { quantile } from "./quantile.ts";
 export { type Labels, ranksOf, type Scores, topK } from "./ranking.ts";
 export { intersectionOverUnion, type Rectangle, type ScoredBox, type TruthBox } from "./detection/box.ts";
 export type { BoxColumns, DetectionColumns, DetectionTable, TruthColumns } from "./detection/columns.ts";
