@@ -17,6 +17,7 @@ export { foldBatchNormalization } from "./fold_batch_norm.ts";
 export type { ConstantSource } from "./constant.ts";
 export { type ConstantOptions, Graph, type NodeOptions, type ParameterInit } from "./graph.ts";
 export { inferTypes } from "./infer.ts";
+export { modelFiles } from "./model_files.ts";
 export { Node } from "./node.ts";
 export * from "./ops/mod.ts";
 export { orderModel } from "./order.ts";
