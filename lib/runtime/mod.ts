@@ -4,6 +4,8 @@ export * from "./command.ts";
 export * from "./config.ts";
 export * from "./errors.ts";
 export * from "./files.ts";
+export * from "./interrupt.ts";
+export * from "./machine.ts";
 export * from "./progress.ts";
 export * from "./random.ts";
 export * from "./retry.ts";
