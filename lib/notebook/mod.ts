@@ -32,7 +32,8 @@ export {
   type Settings,
   settings,
 } from "./settings.ts";
-export { table, type TableColumn, type TableOptions, type TableValue } from "./table.ts";
+export { comparisonPage, differenceRows, runFigures, runRows } from "./run_comparison.ts";
+export { plainTable, table, type TableColumn, type TableOptions, type TableValue } from "./table.ts";
 export { type Notebook, readNotebook } from "./notebook_file.ts";
 export { reproduce, type ReproduceOptions, type Reproduction } from "./reproduce.ts";
 export { checkCells, problemText, uncleanCells } from "./check_cells.ts";

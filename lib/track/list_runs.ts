@@ -38,10 +38,7 @@ export interface RunSummary {
 /** Summaries of all runs below a folder; without such a folder none. A broken log is a summary that says so. */
 export async function listRuns(folder: string): Promise<RunSummary[]> {
   const summaries: RunSummary[] = [];
-  for (const entry of await foldersOf(folder)) {
-    const run = join(folder, entry);
-    if (await exists(join(run, "log.jsonl"))) summaries.push(await summarizeRun(run));
-  }
+  for (const name of await listRunFolders(folder)) summaries.push(await summarizeRun(join(folder, name)));
   const time = ({ started = "" }: RunSummary) => started;
   return summaries.sort((a, b) => time(a) < time(b) ? 1 : time(a) > time(b) ? -1 : a.id < b.id ? 1 : -1);
 }
@@ -79,13 +76,18 @@ export async function summarizeRun(folder: string): Promise<RunSummary> {
   };
 }
 
-async function foldersOf(folder: string): Promise<string[]> {
+/** The names of the folders below a folder that hold a log; without such a folder none. */
+export async function listRunFolders(folder: string): Promise<string[]> {
+  const names: string[] = [];
   try {
-    return (await Array.fromAsync(Deno.readDir(folder))).filter((entry) => entry.isDirectory).map(({ name }) => name);
+    for await (const { name, isDirectory } of Deno.readDir(folder)) {
+      if (isDirectory && await exists(join(folder, name, "log.jsonl"))) names.push(name);
+    }
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return [];
     throw new InputError(`${folder}: expected a folder of runs, found ${reason(error)}`, { cause: error });
   }
+  return names.sort();
 }
 
 async function measure(folder: string): Promise<{ bytes: number; checkpoints: number }> {

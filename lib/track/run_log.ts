@@ -64,6 +64,23 @@ export async function createRun(
 }
 
 /**
+ * The log of a run that may have been begun before: `createRun`, or where it is there `openRun`. `resumed`: training goes on
+ * from a checkpoint; otherwise what the log holds is superseded as a whole.
+ */
+export async function startRun(
+  { resumed, id, ...options }: RunOptions & { readonly id: string; readonly resumed: boolean },
+): Promise<RunLog> {
+  const run = join(options.folder, id);
+  if (!(await exists(join(run, "log.jsonl")))) return await createRun({ id, ...options });
+  const log = await openRun(run);
+  if (!resumed) {
+    const time = (options.now?.() ?? new Date()).toISOString();
+    log.append({ kind: "resume", step: 0, epoch: 0, stepInEpoch: 0, file: "", from: id, wall: { time } });
+  }
+  return log;
+}
+
+/**
  * Opens the log of a run to go on with it; half a last line, which a kill leaves, is cut off. Throws InputError when there is
  * no such run; WorkError when another process writes it.
  */

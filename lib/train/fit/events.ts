@@ -64,7 +64,7 @@ export interface IncidentEvent extends Place {
 export interface ResumeEvent extends Place {
   readonly kind: "resume";
   readonly stepInEpoch: number;
-  /** The checkpoint's name, without its folder. */
+  /** The checkpoint's name, without its folder; "" where training begins anew without one. */
   readonly file: string;
   /** The run that wrote the checkpoint. */
   readonly from: string;
