@@ -116,7 +116,7 @@ export class CheckpointStore implements Disposable {
       await Deno.rename(unverified, path);
     } catch (error) {
       await Deno.remove(unverified).catch(() => {});
-      throw diskError(error, path);
+      throw diskError((error as Error).cause ?? error, path); // the cause names the file that people know
     }
   }
 
