@@ -121,7 +121,7 @@ export class RunLog implements FitLog, Disposable {
     this.id = id;
     this.#lock = lock;
     this.#file = Deno.openSync(join(folder, "log.jsonl"), { write: true, create: true });
-    this.#file.truncateSync(end);
+    if (this.#file.statSync().size > end) this.#file.truncateSync(end);
     this.#file.seekSync(end, Deno.SeekMode.Start);
     this.#end = end;
   }
