@@ -40,6 +40,7 @@ const entry = z.discriminatedUnion("kind", [
     stepInEpoch: count,
     file: z.string(),
     why: z.enum(["epochs", "steps", "minutes", "best", "end"]),
+    best: z.boolean(),
     wall: timed,
   }),
   z.object({

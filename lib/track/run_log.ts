@@ -43,7 +43,7 @@ export async function createRun(
   const run = join(folder, id);
   const lock = await lockFolder(run);
   try {
-    if (await exists(join(run, "log.jsonl"))) {
+    if (await hasStart(run)) {
       throw new InputError(`${run}: expected no run of this name, found one; resume it or give another name`);
     }
     await writeAtomic(join(run, "config.yaml"), stringify(config));
@@ -71,7 +71,7 @@ export async function startRun(
   { resumed, id, ...options }: RunOptions & { readonly id: string; readonly resumed: boolean },
 ): Promise<RunLog> {
   const run = join(options.folder, id);
-  if (!(await exists(join(run, "log.jsonl")))) return await createRun({ id, ...options });
+  if (!(await hasStart(run))) return await createRun({ id, ...options });
   const log = await openRun(run);
   if (!resumed) {
     const time = (options.now?.() ?? new Date()).toISOString();
@@ -102,6 +102,12 @@ export async function openRun(folder: string): Promise<RunLog> {
     }
     throw error;
   }
+}
+
+/** Whether a run was begun: a process killed before its first line was whole leaves nothing to go on with. */
+async function hasStart(run: string): Promise<boolean> {
+  const path = join(run, "log.jsonl");
+  return await exists(path) && (await Deno.readFile(path)).includes(10);
 }
 
 /**

@@ -85,6 +85,8 @@ Deno.test("a run that is there, one that is not, one that is taken and a broken 
     await assert.rejects(readRun(join(runs, "none")), /none.log.jsonl: expected a log of a run, found nothing there/);
     await Deno.writeTextFile(join(runs, "a", "log.jsonl"), "");
     await assert.rejects(readRun(join(runs, "a")), /log.jsonl:1: expected the start of a run, found an empty log/);
+    (await startRun({ ...options, id: "a", resumed: false }))[Symbol.dispose](); // killed before its first line was whole
+    assert.equal((await readRun(join(runs, "a"))).start.id, "a");
     await writeRun(runs, "b");
     const path = join(runs, "b", "log.jsonl"), lines = (await Deno.readTextFile(path)).split("\n");
     for (const broken of ["not JSON", '{"kind":"step","step":-1}', '{"kind":"other"}']) {

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { tensor } from "../onnx/mod.ts";
 import { inFolder, ofKind, scripted, smallFit, smallSource } from "./fit/fixture.ts";
-import { type FitEvent, linearRate, readResume } from "./mod.ts";
-import { openSmallStep, smallBatch } from "./small_network.ts";
+import { compileTensorFlowStep, crossEntropy, type FitEvent, linearRate, readResume, sgd } from "./mod.ts";
+import { openSmallStep, smallBatch, smallNetwork } from "./small_network.ts";
 
 const max = { metric: "top1", mode: "max" } as const;
 
@@ -173,6 +173,26 @@ Deno.test("patience, the best, the mean loss of an epoch and the caller's own st
       resume: { ...resume, progress: { ...resume.progress, waited: 3 } },
     });
     assert.deepEqual([again.reason, again.events.map(({ kind }) => kind)], ["early stop", ["resume", "end"]]);
+  }));
+
+Deno.test("the second engine fits too, and goes on from the first one's checkpoint with its losses", () =>
+  inFolder(async (folder) => {
+    const whole = await smallFit({ epochs: 2 });
+    await smallFit({ epochs: 2, budget: { steps: 5 }, checkpoints: { folder } });
+    await using step = await compileTensorFlowStep({
+      model: smallNetwork(),
+      loss: ({ output, input }) => crossEntropy(output("logits"), input("labels", "int64", ["N"])),
+      optimizer: sgd({ momentum: 0.9 }),
+      backend: "cpu",
+    });
+    const resume = await readResume(folder, { tensors: step.tensors });
+    const { events } = await smallFit({ step, epochs: 2, resume });
+    const losses = ofKind(events, "step").map(({ loss }) => loss);
+    assert.equal(losses.length, 3);
+    const expected = ofKind(whole.events, "step").slice(5).map(({ loss }) => loss);
+    losses.forEach((loss, i) =>
+      assert.ok(Math.abs(loss - expected[i]!) < 1e-4 * expected[i]!, `${losses} ${expected}`)
+    );
   }));
 
 Deno.test("what cannot be trained is one line that says where", async () => {

@@ -45,6 +45,7 @@ export type {
 export type { Monitor } from "./fit/monitor.ts";
 export type { Best, FitProgress } from "./fit/progress.ts";
 export {
+  ArchitectureError,
   chooseResume,
   type ChooseResumeOptions,
   findResume,

@@ -45,6 +45,8 @@ export interface CheckpointEvent extends Place {
   readonly file: string;
   /** Why now; "minutes" was decided by the clock. */
   readonly why: CheckpointReason;
+  /** Whether it became the best, in `best/`, too. */
+  readonly best: boolean;
   readonly wall: Wall & { readonly seconds: number };
 }
 

@@ -217,7 +217,7 @@ export class FitLoop implements Disposable {
     }
     const { epoch, stepInEpoch } = this.#at, seconds = (this.#now() - begun) / 1000;
     const wall = { ...this.#wall(), seconds };
-    this.#log({ kind: "checkpoint", ...this.#place(), stepInEpoch, file, why, wall });
+    this.#log({ kind: "checkpoint", ...this.#place(), stepInEpoch, file, why, best, wall });
     const path = `${checkpoints!.folder}/${file}`;
     await this.#call((callbacks) => callbacks.onCheckpoint?.({ path, epoch, step: this.#step, best }));
     this.#speed.pause();

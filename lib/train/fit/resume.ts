@@ -67,6 +67,7 @@ export async function findResume(
   { folder, extraFolders = [], runId, tensors, warn = () => {} }: FindResumeOptions,
 ): Promise<Resume | undefined> {
   const candidates: Candidate[] = [];
+  const foreign: string[] = []; // what is wrong with other runs is told only when one of them is needed
   let damaged = 0;
   for (const path of await checkpointPaths([folder, ...extraFolders])) {
     // A damaged head does not tell its run; its folder does.
@@ -77,31 +78,33 @@ export async function findResume(
     } catch (error) {
       if (named && error instanceof NewerVersionError) throw error;
       if (named) damaged++;
-      warn(describeError(error));
+      (named ? warn : (message: string) => foreign.push(message))(describeError(error));
     }
   }
   candidates.sort((a, b) => Date.parse(b.progress.savedAt) - Date.parse(a.progress.savedAt));
   const own = candidates.filter(({ progress }) => progress.runId === runId);
   const others = candidates.filter(({ progress }) => progress.runId !== runId);
-  for (const candidate of [...own, ...others]) {
-    const mine = candidate.progress.runId === runId;
+  for (const candidate of own) {
+    expectArchitecture(candidate, tensors);
+    const resume = await readWhole(candidate.path).catch((error) => warn(describeError(error)));
+    if (resume) return resume;
+    damaged++;
+  }
+  foreign.forEach(warn);
+  const unfit = new Set<string>();
+  for (const candidate of others) {
+    const { path, progress } = candidate;
+    if (unfit.has(progress.runId)) continue;
     try {
       expectArchitecture(candidate, tensors);
-    } catch (error) {
-      if (mine) throw error;
-      warn(describeError(error));
-      continue;
-    }
-    try {
-      const resume = await readWhole(candidate.path);
-      if (!mine && runId !== undefined) {
-        warn(
-          `resume: expected a checkpoint of run ${runId}, found none that is whole; going on with ${candidate.path} of run ${candidate.progress.runId}`,
-        );
-      }
+      const resume = await readWhole(path);
+      if (runId === undefined) return resume;
+      warn(
+        `resume: expected a checkpoint of run ${runId}, found none that is whole; going on with ${path} of run ${progress.runId}`,
+      );
       return resume;
     } catch (error) {
-      if (mine) damaged++;
+      if (error instanceof ArchitectureError) unfit.add(progress.runId);
       warn(describeError(error));
     }
   }
@@ -133,6 +136,11 @@ export async function readResume(
   return await readWhole(path);
 }
 
+/** The error for a checkpoint of another model or optimizer. */
+export class ArchitectureError extends TrainError {
+  override name = "ArchitectureError";
+}
+
 interface Candidate {
   readonly path: string;
   readonly head: CheckpointHead;
@@ -144,7 +152,7 @@ async function readWhole(path: string): Promise<Resume> {
   return { path, state, progress: parseProgress(progress, path) };
 }
 
-/** Throws TrainError that names the first tensor in which checkpoint and step differ. */
+/** Throws ArchitectureError that names the first tensor in which checkpoint and step differ. */
 function expectArchitecture({ path, head }: Candidate, tensors: readonly TensorSpec[]): void {
   if (architectureHash(head.tensors) === architectureHash(tensors)) return;
   const text = (spec: TensorSpec | undefined) =>
@@ -154,7 +162,7 @@ function expectArchitecture({ path, head }: Candidate, tensors: readonly TensorS
   const wanted = tensors.find((spec) => text(byName.get(spec.name)) !== text(spec));
   const surplus = head.tensors.find(({ name }) => !names.has(name));
   const [expected, found] = wanted ? [text(wanted), text(byName.get(wanted.name))] : ["no more tensors", text(surplus)];
-  throw new TrainError(
+  throw new ArchitectureError(
     `${path}: expected a checkpoint of this architecture and optimizer, with ${expected}, found another's with ${found}`,
   );
 }
