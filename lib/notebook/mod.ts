@@ -24,7 +24,8 @@ export { type KeyFigure, keyFigure, type KeyFigureOptions } from "./key_figure.t
 export { type Picture, pictures, type PicturesOptions, type RawPicture } from "./pictures.ts";
 export { clock, type Progress, progress, type ProgressOptions } from "./progress.ts";
 export { type Settings, settings } from "../experiment/mod.ts";
-export { table, type TableColumn, type TableOptions, type TableValue } from "./table.ts";
+export { comparisonPage, differenceRows, runFigures, runRows } from "./run_comparison.ts";
+export { plainTable, table, type TableColumn, type TableOptions, type TableValue } from "./table.ts";
 export { type Notebook, readNotebook } from "./notebook_file.ts";
 export { reproduce, type ReproduceOptions, type Reproduction } from "./reproduce.ts";
 export { checkCells, problemText, uncleanCells } from "./check_cells.ts";

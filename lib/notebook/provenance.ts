@@ -1,9 +1,8 @@
 /** Where a report comes from: profile, seed, versions, commit, machine. */
 
-import os from "node:os";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
-import { readJson } from "../runtime/mod.ts";
+import { currentCommit, describeMachine, readJson } from "../runtime/mod.ts";
 
 export interface Provenance {
   readonly profile: string;
@@ -32,22 +31,6 @@ export async function gatherProvenance(profile: string, seed: number): Promise<P
   return { profile, seed, commit, versions, machine: describeMachine(), date };
 }
 
-async function currentCommit(): Promise<string | null> {
-  const commit = await git("rev-parse", "--short=12", "HEAD");
-  if (!commit) return null;
-  const changes = await git("status", "--porcelain", "--untracked-files=no");
-  return commit + (changes ? "+" : "");
-}
-
-async function git(...args: string[]): Promise<string | null> {
-  try {
-    const { success, stdout } = await new Deno.Command("git", { args, cwd: root, stderr: "null" }).output();
-    return success ? new TextDecoder().decode(stdout).trim() : null;
-  } catch {
-    return null; // no git on this machine
-  }
-}
-
 const settingsSchema = z.object({ version: z.string(), imports: z.record(z.string(), z.string()) });
 
 /** The pinned packages of deno.json. */
@@ -58,10 +41,4 @@ async function readVersions(): Promise<Versions> {
     return match ? [[match[1]!, match[2]!] as const] : [];
   });
   return { library: settings.version, deno: Deno.version.deno, packages: Object.fromEntries(packages) };
-}
-
-function describeMachine(): string {
-  const cpu = os.cpus()[0]?.model.replace(/\((R|TM)\)/g, "").replace(/\s+/g, " ").trim() || "unknown processor";
-  const memory = (os.totalmem() / 2 ** 30).toFixed(0);
-  return `${cpu}, ${navigator.hardwareConcurrency} cores, ${memory} GiB, ${Deno.build.os} ${Deno.build.arch}`;
 }

@@ -48,6 +48,11 @@ export function table(rows: readonly Readonly<Record<string, TableValue>>[], opt
   };
 }
 
+/** A table as text, for terminals. Throws InputError for a column that no row has. */
+export function plainTable(rows: readonly Readonly<Record<string, TableValue>>[], options: TableOptions = {}): string {
+  return tableText(tableData(rows, options));
+}
+
 function tableData(rows: readonly Readonly<Record<string, TableValue>>[], options: TableOptions): TableData {
   const { caption = "", limit = 200 } = options;
   const columns = (options.columns ?? Object.keys(rows[0] ?? {})).map((column): TableColumn =>

@@ -30,7 +30,9 @@ export {
   exportWeights,
   importWeights,
   readSafetensors,
+  readSafetensorsHeader,
   type Safetensors,
+  type SafetensorsHeader,
   writeSafetensors,
 } from "./safetensors.ts";
 export {

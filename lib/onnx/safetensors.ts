@@ -24,6 +24,12 @@ export interface Safetensors {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
+/** What the head of a file tells. */
+export interface SafetensorsHeader {
+  readonly tensors: ReadonlyMap<string, { readonly dtype: DType; readonly shape: readonly number[] }>;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
 /** The reference implementation's limit of a header, in bytes. */
 const LONGEST_HEADER = 100_000_000;
 
@@ -94,33 +100,9 @@ export function decodeSafetensors(bytes: Uint8Array, { name: file = "safetensors
   if (length > BigInt(bytes.length - 8)) throw fail(`a header of ${length} bytes`, `${bytes.length - 8}`);
   const body = bytes.subarray(8 + Number(length));
   const header = parseHeader(bytes.subarray(8, 8 + Number(length)), fail);
-  let metadata: Record<string, string> = {};
-  const places: { readonly name: string; readonly begin: number; readonly end: number }[] = [];
+  const { metadata, entries } = layOut(header, body.length, fail);
   const tensors = new Map<string, Tensor>();
-  const entries = Object.entries(header);
-  for (const [name, entry] of entries) {
-    if (name === METADATA) metadata = parseMetadata(entry, fail);
-  }
-  for (const [name, entry] of entries) {
-    if (name === METADATA) continue;
-    const { dtype, shape, begin, end } = parseEntry(name, entry, fail);
-    const wanted = elementCount(shape) * elementSize(dtype);
-    if (end > body.length) throw fail(`"${name}" within the file's ${body.length} bytes of data`, `an end at ${end}`);
-    if (end - begin !== wanted) {
-      throw fail(`${wanted} bytes for "${name}", ${dtype} [${shape.join(", ")}]`, `${end - begin}`);
-    }
-    places.push({ name, begin, end });
-  }
-  places.sort((a, b) => a.begin - b.begin || a.end - b.end);
-  let at = 0;
-  for (const { name, begin, end } of places) {
-    if (begin !== at) throw fail(`"${name}" to begin at ${at}, without gap or overlap`, begin);
-    at = end;
-  }
-  if (at !== body.length) throw fail(`${at} bytes of data as the header says`, body.length);
-  for (const [name, entry] of entries) { // only now is anything allocated
-    if (name === METADATA) continue;
-    const { dtype, shape, begin, end } = parseEntry(name, entry, fail);
+  for (const { name, dtype, shape, begin, end } of entries) { // only now is anything allocated
     const data = allocate(dtype, elementCount(shape)) as Uint8Array;
     new Uint8Array(data.buffer, data.byteOffset, data.byteLength).set(body.subarray(begin, end));
     tensors.set(name, { dtype, shape, data });
@@ -137,6 +119,36 @@ export async function readSafetensors(path: string): Promise<Safetensors> {
     throw new OnnxError(`${path}: expected a safetensors file, found ${reason(error)}`, { cause: error });
   }
   return decodeSafetensors(bytes, { name: path });
+}
+
+/** Types and shapes of the tensors and the free texts, from the head of a file alone. Throws OnnxError as `readSafetensors` does. */
+export async function readSafetensorsHeader(path: string): Promise<SafetensorsHeader> {
+  const fail = (expectation: string, found: unknown) =>
+    new OnnxError(`${path}: expected ${expectation}, found ${found}`);
+  try {
+    using file = await Deno.open(path);
+    const { size } = await file.stat();
+    if (size < 8) throw fail("a safetensors file of at least 8 bytes", size);
+    const length = new DataView((await readExactly(file, 8)).buffer).getBigUint64(0, true);
+    if (length > BigInt(LONGEST_HEADER)) throw fail(`a header of at most ${LONGEST_HEADER} bytes`, length);
+    if (length > BigInt(size - 8)) throw fail(`a header of ${length} bytes`, `${size - 8}`);
+    const header = parseHeader(await readExactly(file, Number(length)), fail);
+    const { metadata, entries } = layOut(header, size - 8 - Number(length), fail);
+    return { tensors: new Map(entries.map(({ name, dtype, shape }) => [name, { dtype, shape }])), metadata };
+  } catch (error) {
+    if (error instanceof OnnxError) throw error;
+    throw new OnnxError(`${path}: expected a safetensors file, found ${reason(error)}`, { cause: error });
+  }
+}
+
+async function readExactly(file: Deno.FsFile, length: number): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = new Uint8Array(length);
+  for (let at = 0; at < length;) {
+    const read = await file.read(bytes.subarray(at));
+    if (read === null) return bytes.subarray(0, at); // it was cut meanwhile: the header's JSON will not parse
+    at += read;
+  }
+  return bytes;
 }
 
 /** Writes a safetensors file, whole or not at all. */
@@ -202,6 +214,27 @@ function parseHeader(bytes: Uint8Array, fail: Fail): Record<string, unknown> {
   }
   if (!isRecord(header)) throw fail("a header that is an object", Array.isArray(header) ? "a list" : typeof header);
   return header;
+}
+
+/** Where each tensor lies; checks that together they fill the data exactly. */
+function layOut(header: Record<string, unknown>, bytes: number, fail: Fail) {
+  const metadata = Object.hasOwn(header, METADATA) ? parseMetadata(header[METADATA], fail) : {};
+  const entries = Object.entries(header).filter(([name]) => name !== METADATA).map(([name, entry]) => {
+    const place = { name, ...parseEntry(name, entry, fail) };
+    const { dtype, shape, begin, end } = place, wanted = elementCount(shape) * elementSize(dtype);
+    if (end > bytes) throw fail(`"${name}" within the file's ${bytes} bytes of data`, `an end at ${end}`);
+    if (end - begin !== wanted) {
+      throw fail(`${wanted} bytes for "${name}", ${dtype} [${shape.join(", ")}]`, `${end - begin}`);
+    }
+    return place;
+  });
+  let at = 0;
+  for (const { name, begin, end } of entries.toSorted((a, b) => a.begin - b.begin || a.end - b.end)) {
+    if (begin !== at) throw fail(`"${name}" to begin at ${at}, without gap or overlap`, begin);
+    at = end;
+  }
+  if (at !== bytes) throw fail(`${at} bytes of data as the header says`, bytes);
+  return { metadata, entries };
 }
 
 function parseMetadata(entry: unknown, fail: Fail): Record<string, string> {

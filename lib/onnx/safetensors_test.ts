@@ -9,6 +9,7 @@ import {
   exportWeights,
   importWeights,
   readSafetensors,
+  readSafetensorsHeader,
   writeSafetensors,
 } from "./safetensors.ts";
 
@@ -59,6 +60,10 @@ Deno.test("every type comes back with the same bits, and the data begin at a mul
     const read = await readSafetensors(path);
     assert.deepEqual([...read.tensors].sort(), [...tensors].sort());
     assert.equal(read.metadata["step"], "7");
+    const head = await readSafetensorsHeader(path);
+    assert.deepEqual(head.metadata, read.metadata);
+    const specs = [...tensors].map(([name, { dtype, shape }]) => [name, { dtype, shape }] as const);
+    assert.deepEqual([...head.tensors].sort(), specs.sort());
     const bytes = await Deno.readFile(path);
     assert.equal(Number(new DataView(bytes.buffer).getBigUint64(0, true)) % 8, 0);
   } finally {
@@ -98,7 +103,14 @@ Deno.test("hostile headers are refused with one line each", async () => {
       assert.match(error.message, /^w: expected [^\n]+$/);
       return true;
     });
+    const path = await Deno.makeTempFile();
+    await Deno.writeFile(path, bytes);
+    await assert.rejects(readSafetensorsHeader(path), message).finally(() => Deno.remove(path));
   }
+  await assert.rejects(
+    readSafetensorsHeader("/nowhere/w"),
+    /^OnnxError: \/nowhere\/w: expected .*, found nothing there/,
+  );
   await assert.rejects(readSafetensors("/nowhere/w.safetensors"), /^OnnxError: \/nowhere\/w\.safetensors: expected/);
 });
 

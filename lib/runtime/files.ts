@@ -140,6 +140,19 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
   };
 }
 
+/** Whether another process (or another lock of this one) holds a folder's lock. Makes nothing. */
+export async function isLocked(folder: string): Promise<boolean> {
+  try {
+    using file = await Deno.open(join(folder, ".lock"), { read: true, write: true });
+    const free = await file.tryLock(true);
+    if (free) await file.unlock();
+    return !free;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return false;
+    throw error;
+  }
+}
+
 /** Makes the folder that a file will stand in. */
 export async function ensureParent(path: string): Promise<void> {
   await Deno.mkdir(dirname(path), { recursive: true });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { WorkError } from "./errors.ts";
-import { exists, lockFolder, readJson, removeTemporary, sha256, sha256File, writeAtomic } from "./files.ts";
+import { exists, isLocked, lockFolder, readJson, removeTemporary, sha256, sha256File, writeAtomic } from "./files.ts";
 
 async function inTemporaryFolder(work: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir();
@@ -74,7 +74,11 @@ Deno.test("a locked folder refuses a second process and is free again when the f
     child.kill("SIGKILL");
     await child.status;
     await reader.cancel();
-    (await lockFolder(folder)).release();
+    const lock = await lockFolder(folder);
+    assert.equal(await isLocked(folder), true);
+    lock.release();
+    assert.equal(await isLocked(folder), false);
+    assert.equal(await isLocked(join(folder, "none")), false);
   }));
 
 Deno.test("readJson() names a missing and a broken file", () =>

@@ -5,6 +5,8 @@ export * from "./config.ts";
 export * from "./download.ts";
 export * from "./errors.ts";
 export * from "./files.ts";
+export * from "./interrupt.ts";
+export * from "./machine.ts";
 export * from "./progress.ts";
 export * from "./random.ts";
 export * from "./retry.ts";

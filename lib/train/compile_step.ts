@@ -3,6 +3,7 @@
 import { Graph, type Tensor } from "../onnx/mod.ts";
 import type { Device } from "../runtime/mod.ts";
 import { type Batch, checkBatch, nonFiniteElement, splitBatch } from "./batch.ts";
+import type { TensorSpec } from "./checkpoint.ts";
 import { TrainError } from "./errors.ts";
 import type { Optimizer } from "./optimizer.ts";
 import type { NamePattern } from "./patterns.ts";
@@ -135,6 +136,11 @@ export class Step implements AsyncDisposable {
   /** Whether a moving average of the weights is kept. */
   get averaged(): boolean {
     return this.#plan.slots.some(({ role }) => role === "average");
+  }
+
+  /** What a state of this step holds, without the elements. */
+  get tensors(): readonly TensorSpec[] {
+    return this.#kept().map(({ name, dtype, shape }) => ({ name, dtype, shape }));
   }
 
   /**

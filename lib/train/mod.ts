@@ -5,7 +5,54 @@
 
 export { type Batch } from "./batch.ts";
 export { compileStep, Step, type StepOptions, type StepResult, type StepState } from "./compile_step.ts";
-export { type Checkpoint, checkpointName, latestCheckpoint, readCheckpoint, saveCheckpoint } from "./checkpoint.ts";
+export {
+  architectureHash,
+  type Checkpoint,
+  type CheckpointHead,
+  checkpointName,
+  latestCheckpoint,
+  NewerVersionError,
+  readCheckpoint,
+  readCheckpointHead,
+  saveCheckpoint,
+  type TensorSpec,
+} from "./checkpoint.ts";
+export {
+  type Budget,
+  type CheckpointPlan,
+  fit,
+  type FitCallbacks,
+  type FitOptions,
+  type FitResult,
+  type Validation,
+} from "./fit.ts";
+export { backup, type BackupOptions, copyRun } from "./fit/backup.ts";
+export { type BatchSource, type FitBatch, groupBatches, type NominalBatch, nominalBatch } from "./fit/batches.ts";
+export { bestCheckpointPath, checkpointFolder, type CheckpointStoreOptions } from "./fit/checkpoint_store.ts";
+export type {
+  CheckpointEvent,
+  CheckpointReason,
+  EndEvent,
+  FitEvent,
+  FitLog,
+  IncidentEvent,
+  ResumeEvent,
+  StepEvent,
+  StopReason,
+  ValidationEvent,
+  Wall,
+} from "./fit/events.ts";
+export type { Monitor } from "./fit/monitor.ts";
+export type { Best, FitProgress } from "./fit/progress.ts";
+export {
+  ArchitectureError,
+  chooseResume,
+  type ChooseResumeOptions,
+  findResume,
+  type FindResumeOptions,
+  readResume,
+  type Resume,
+} from "./fit/resume.ts";
 export { TrainError } from "./errors.ts";
 export {
   constant,
