@@ -71,7 +71,7 @@ export async function trainRun(
         return { top1: right.length / labels.length };
       },
     },
-    checkpoints: { folder: log.folder, everyEpochs: 2, everySteps: 4, keep: 2 },
+    checkpoints: { folder: log.folder, everyEpochs: 2, everySteps: 6, keep: 2 },
     runId: id,
     log,
     ...(resume ? { resume } : {}),
@@ -112,7 +112,7 @@ function pictures(random: Random, count: number) {
   const pixels = labels.flatMap((label) =>
     Array.from({ length: 64 }, (_, i) => {
       const along = [Math.floor(i / 8), i % 8, 0][label]!;
-      return (along % 2) * 2 - 1 + random.normal(0, 0.7);
+      return (along % 2) * 2 - 1 + random.normal(0, 1.2);
     })
   );
   return { x: tensor("float32", [count, 1, 8, 8], pixels), labels: tensor("int64", [count], labels) };
