@@ -200,12 +200,17 @@ Deno.test("reviveTransform() names what is wrong in a description", () => {
 
 Deno.test("letterbox() puts a picture in the middle of its square and its content's box with it", () => {
   const pixels = new Uint8Array(3 * 40 * 20).fill(200);
-  const sample = letterbox(pictureFrom(pixels, 40, 20, 3), 80, 5, { left: 10, top: 5, right: 30, bottom: 15 });
+  const sample = letterbox(pictureFrom(pixels, 40, 20, 3), 80, 5, {
+    content: { left: 10, top: 5, right: 30, bottom: 15 },
+  });
   const { data, width, height } = sample.render();
   assert.deepEqual([width, height], [80, 80]);
   const alpha = (x: number, y: number) => data[4 * (80 * y + x) + 3];
   assert.deepEqual([alpha(0, 19), alpha(0, 20), alpha(79, 59), alpha(79, 60)], [0, 255, 255, 0]);
   assert.deepEqual(sample.frameBoxes(), [{ classId: 5, weight: 1, left: 20, top: 30, right: 60, bottom: 50 }]);
+  const view = { left: 10, top: 5, right: 30, bottom: 15 }; // twice as wide as high: 4 pixels of the frame for each
+  const [shown] = letterbox(pictureFrom(pixels, 40, 20, 3), 80, 5, { view, content: view }).frameBoxes();
+  assert.deepEqual([shown!.left, shown!.top, shown!.right, shown!.bottom], [0, 20, 80, 60]);
   const whole = letterbox(pictureFrom(pixels, 40, 20, 3), 80, 5).frameBoxes();
   assert.deepEqual(whole, [{ classId: 5, weight: 1, left: 0, top: 0, right: 80, bottom: 80 }]);
 });

@@ -5,16 +5,26 @@ import type { Picture } from "./picture.ts";
 import type { Rectangle } from "./polygon.ts";
 import { Sample } from "./sample.ts";
 
-/**
- * A sample of `size` x `size` pixels with the picture as large as fits, aspect kept; nothing is drawn before it is rendered.
- * Its box is the whole frame, or `content` (in the picture's pixels) where it is given.
- */
-export function letterbox(picture: Picture, size: number, classId: number, content?: Rectangle): Sample {
-  const { width, height } = picture;
+/** What a letterbox is to show of a picture, in the picture's pixels. */
+export interface LetterboxOptions {
+  /** The part that fills the frame. Default: the whole picture. */
+  readonly view?: Rectangle | undefined;
+  /** The sample's box. Default: the whole frame. */
+  readonly content?: Rectangle | undefined;
+}
+
+/** A sample of `size` x `size` pixels with the view as large as fits, aspect kept; nothing is drawn before it is rendered. */
+export function letterbox(
+  picture: Picture,
+  size: number,
+  classId: number,
+  { view = { left: 0, top: 0, right: picture.width, bottom: picture.height }, content }: LetterboxOptions = {},
+): Sample {
+  const width = view.right - view.left, height = view.bottom - view.top;
   const longer = Math.max(width, height);
-  const marginX = (longer - width) / 2, marginY = (longer - height) / 2;
-  const frame = { left: -marginX, top: -marginY, right: width + marginX, bottom: height + marginY };
+  const left = view.left - (longer - width) / 2, top = view.top - (longer - height) / 2;
+  const frame = { left, top, right: left + longer, bottom: top + longer };
   const sample = new Sample(picture, [{ classId, weight: 1 }], [{ classId, weight: 1, ...(content ?? frame) }]);
-  sample.transform(compose(translating(marginX, marginY), scaling(size / longer)), size, size);
+  sample.transform(compose(translating(-left, -top), scaling(size / longer)), size, size);
   return sample;
 }

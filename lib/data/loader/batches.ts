@@ -31,6 +31,8 @@ export interface BatchLoaderOptions {
   readonly background?: Colour | "fixed";
   /** A picture's own box: the whole frame (as in the YOLO dataset) or what is not transparent. */
   readonly boxes?: "frame" | "content";
+  /** What fills the frame: the whole picture, or the part of it that is not transparent, so that margins do not matter. Default: "picture". */
+  readonly view?: "picture" | "content";
   /** By default pixels are in 0 … 1. */
   readonly normalisation?: Normalisation;
   /** Whether a last batch that is not full is left out. */
@@ -52,7 +54,7 @@ export class BatchLoader implements Disposable {
   readonly #rows: readonly ManifestRow[];
   readonly #labels: Int32Array;
   readonly #options:
-    & Required<Omit<BatchLoaderOptions, "normalisation" | "classes" | "augmentation" | "background" | "boxes">>
+    & Required<Omit<BatchLoaderOptions, "normalisation" | "classes" | "augmentation" | "background" | "boxes" | "view">>
     & { readonly size: readonly number[] };
   readonly #settings: RenderSettings;
   #pool: WorkerPool<RenderJob, Batch> | undefined;
@@ -69,6 +71,7 @@ export class BatchLoader implements Disposable {
     augmentation = unchanged(),
     background = "fixed",
     boxes = "frame",
+    view = "picture",
     normalisation,
     dropLast = false,
     classes,
@@ -94,6 +97,7 @@ export class BatchLoader implements Disposable {
       augmentation: describeTransform(augmentation),
       background,
       boxes,
+      view,
       normalisation,
     };
     const drawn = this.#order(0).length;

@@ -29,6 +29,8 @@ export interface RenderSettings {
   readonly background: Colour | "fixed";
   /** A picture's own box: the whole letterboxed frame, or what is not transparent. */
   readonly boxes: "frame" | "content";
+  /** What fills the frame: the whole picture, or the part of it that is not transparent. */
+  readonly view: "picture" | "content";
   readonly normalisation?: Normalisation | undefined;
 }
 
@@ -69,8 +71,11 @@ export async function renderBatch({ settings, seed, epoch, step, size, items }: 
   const { cachePath } = settings;
   const samples = items.map(({ label, record }) => {
     const [left, top, right, bottom] = record.content;
-    const content = settings.boxes === "content" ? { left, top, right, bottom } : undefined;
-    return letterbox(readCached(cachePath, record), size, label, content);
+    const seen = { left, top, right, bottom };
+    return letterbox(readCached(cachePath, record), size, label, {
+      view: settings.view === "content" ? seen : undefined,
+      content: settings.boxes === "content" ? seen : undefined,
+    });
   });
   const transform = transformOf(settings.augmentation);
   const augmented = await transform.apply(samples, Random.seeded("batch", ...seed, epoch, step));
