@@ -11,7 +11,7 @@ import { BatchLoader, type BatchLoaderOptions, forEvaluation } from "./batches.t
 import { openCache, type PictureCache } from "./cache.ts";
 import { makeDataset, type SmallDataset } from "./fixture.ts";
 import type { Batch } from "./render.ts";
-import { classBalanced, inOrder, shuffled } from "./sampler.ts";
+import { classBalanced, groupBalanced, inOrder, shuffled } from "./sampler.ts";
 
 async function withCache(
   work: (data: SmallDataset, cache: PictureCache) => Promise<void>,
@@ -242,6 +242,26 @@ Deno.test("classBalanced draws every class equally often and every picture befor
   assert.deepEqual(
     [...shuffled(labels, Random.seeded(2)) as Uint32Array].sort((a, b) => a - b),
     labels.map((_, i) => i),
+  );
+});
+
+Deno.test("groupBalanced draws every class equally often, in it every group, in it every picture before any again", () => {
+  // class 0: a group of 60 frames and two drawings; class 1: one group of six
+  const labels = [...Array(62).fill(0), ...Array(6).fill(1)];
+  const groups = [...Array(60).fill("frames"), "drawing", "other", ...Array(6).fill("one")];
+  const order = [...groupBalanced(groups)(labels, Random.seeded(1)) as Uint32Array];
+  assert.equal(order.length, 68);
+  const count = (name: string) => order.filter((index) => groups[index] === name).length;
+  assert.deepEqual([count("frames") + count("drawing") + count("other"), count("one")], [34, 34]);
+  for (const name of ["frames", "drawing", "other"]) {
+    assert.ok([11, 12].includes(count(name)), `${name} ${count(name)}`);
+  }
+  assert.equal(new Set(order.filter((index) => groups[index] === "frames")).size, count("frames"));
+  const six = order.filter((index) => groups[index] === "one");
+  assert.equal(new Set(six.slice(0, 6)).size, 6);
+  assert.throws(
+    () => groupBalanced(["a"])([0, 1], Random.seeded(1)),
+    /groupBalanced: expected a group for each of 2 pictures, found 1/,
   );
 });
 

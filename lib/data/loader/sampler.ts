@@ -1,6 +1,6 @@
 /** In which order an epoch visits the pictures. */
 
-import type { Random } from "../../runtime/mod.ts";
+import { InputError, type Random } from "../../runtime/mod.ts";
 
 /**
  * The order of one epoch: indices into the labels (dense class ids, one a picture), which may leave pictures out or repeat
@@ -38,3 +38,43 @@ export const classBalanced: Sampler = (labels, random) => {
   }
   return order;
 };
+
+/**
+ * As many draws as there are pictures, spread evenly over the classes, within a class over the groups of near-duplicates, and
+ * within a group over its pictures: thirty frames of one animation count no more than one drawing. `groups` names the group of
+ * each picture of the loader, in order.
+ */
+export function groupBalanced(groups: readonly string[]): Sampler {
+  return (labels, random) => {
+    if (labels.length !== groups.length) {
+      throw new InputError(
+        `groupBalanced: expected a group for each of ${labels.length} pictures, found ${groups.length}`,
+      );
+    }
+    const members = new Map<number, Map<string, number[]>>();
+    for (const [index, group] of groups.entries()) {
+      const label = labels[index]!;
+      const own = members.get(label) ?? new Map<string, number[]>();
+      members.set(label, own.set(group, [...own.get(group) ?? [], index]));
+    }
+    const pictures = new Map<number[], () => number>();
+    const classes = turns(
+      [...members.keys()].sort((a, b) => a - b).map((label) => turns([...members.get(label)!.values()], random)),
+      random,
+    );
+    return Uint32Array.from({ length: labels.length }, () => {
+      const group = classes()();
+      if (!pictures.has(group)) pictures.set(group, turns(group, random));
+      return pictures.get(group)!();
+    });
+  };
+}
+
+/** Gives the items in a random order, and when all were given once, in another. */
+function turns<T>(items: readonly T[], random: Random): () => T {
+  let left: T[] = [];
+  return () => {
+    if (left.length === 0) left = random.shuffle([...items]);
+    return left.pop()!;
+  };
+}
