@@ -47,6 +47,7 @@ export interface PartAccuracy {
 
 /** How good a model is; shares in 0 … 1, intervals by Wilson, 95 %. */
 export interface ModelReport {
+  /** The card's name. */
   readonly model: string;
   readonly pictures: string;
   readonly n: number;
@@ -129,7 +130,7 @@ export async function evaluateModel(
 
 /** The report of what a model said. */
 export function reportOf(
-  { card, classes, path }: Pick<OpenedModel, "card" | "classes" | "path">,
+  { card, classes }: Pick<OpenedModel, "card" | "classes">,
   name: string,
   judgement: ModelJudgement,
   { latency, confused = 20 }: Pick<EvaluateModelOptions, "confused"> & { latency?: ModelReport["latency_ms"] } = {},
@@ -145,7 +146,7 @@ export function reportOf(
   const by = <Key>(keyOf: (facts: PictureFacts) => Key) => [...accuracyBy(judged, (i) => keyOf(facts[i]!))];
   const { top1, top5 } = judged;
   return {
-    model: path,
+    model: card.name,
     pictures: name,
     n: judged.n,
     top1: top1.share,
