@@ -65,7 +65,6 @@ export async function openDataset(
   }
   const own = built.filter(({ dex }) => isChosen(dex));
   if (own.length < built.length) warn(`${dataFolder}: ${built.length - own.length} pictures of other species left out`);
-  await checkLabels(dataFolder, own);
   const rows = anew ? resplit(own, anew) : own;
   const bySplit = Object.fromEntries(
     splits.map((split) => [split, rows.filter((row) => row.split === split)]),
@@ -80,6 +79,7 @@ export async function openDataset(
         `run "deno task data build"`,
     );
   }
+  await checkLabels(dataFolder, own);
   const trained = new Set(bySplit.train.map(({ dex }) => dex));
   const without = classes.filter(({ dex }) => !trained.has(dex));
   if (without.length > 0) {

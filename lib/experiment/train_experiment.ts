@@ -221,12 +221,11 @@ class Training implements Disposable {
   }
 
   async ship(
-    { epochs, step: steps }: FitResult,
+    result: FitResult,
     { hash, pretrained }: { hash: string; pretrained: Pretrained },
   ): Promise<Pick<TrainResult, "ways" | "difference"> & { model: ModelPackage }> {
     const { config, data, profile, seed } = this.#options, { log, network, step, threads } = this.#parts;
-    const best = bestCheckpointPath(log.folder);
-    if (await exists(best)) await step.load((await readCheckpoint(best)).state);
+    const { epochs, steps } = await this.#loadBest(result);
     const judgement = await this.#judge("all");
     const ways = compareWays(judgement), [{ way: how, temperature }] = ways as [WayFigures];
     const classProbabilities = classProbabilitiesOf(config), { weights } = this.#validator;
@@ -282,6 +281,20 @@ class Training implements Disposable {
   #judge(ways: "one" | "all", signal?: AbortSignal) {
     const { device = "cpu", onProgress } = this.#options;
     return this.#validator.judge(ways, { device, threads: this.#parts.threads, onProgress, signal });
+  }
+
+  /** Loads the best weights; of a training that a budget ended within an epoch the last ones, where they are better. */
+  async #loadBest({ best, reason, epochs, step: steps }: FitResult): Promise<{ epochs: number; steps: number }> {
+    const { log, network: { spec: { classes } }, step } = this.#parts;
+    const path = bestCheckpointPath(log.folder);
+    if (!best || !(await exists(path))) return { epochs, steps };
+    if ((reason === "step budget" || reason === "time budget") && best.step < steps) {
+      const last = validationFigures(await this.#judge("one"), this.#validator.way, { classes })[best.metric]!;
+      const { mode } = monitorOf(this.#options.config.training);
+      if (mode === "max" ? last >= best.value : last <= best.value) return { epochs, steps };
+    }
+    await step.load((await readCheckpoint(path)).state);
+    return { epochs: best.epoch + 1, steps: best.step };
   }
 
   /** Looks at the test split, now that everything is chosen, and writes its figures into the card. */
