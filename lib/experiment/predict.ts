@@ -4,7 +4,7 @@ import { readPictureFile } from "../data/mod.ts";
 import { type Rectangle, topK } from "../evaluate/mod.ts";
 import { InputError, type ProgressListener } from "../runtime/mod.ts";
 import { tempered } from "./figures.ts";
-import { CANDIDATES, OUTPUTS } from "./graphs.ts";
+import { CANDIDATES, judgedBatch, OUTPUTS } from "./graphs.ts";
 import { detectionsOf } from "./judge.ts";
 import type { OpenedModel } from "./open_model.ts";
 import { stackPlanes } from "./picture_sets.ts";
@@ -55,8 +55,9 @@ export async function predictPictures(
   const { size, background, mean, std, name } = card.input;
   const count = Math.min(top, classes.length);
   const predictions: Prediction[] = [];
-  for (let at = 0; at < files.length; at += batch) {
-    const part = files.slice(at, at + batch);
+  const step = judgedBatch({ heads: card.decode.heads, size, classes: classes.length }, batch);
+  for (let at = 0; at < files.length; at += step) {
+    const part = files.slice(at, at + step);
     const pictures = await Promise.all(
       part.map((file) => readPictureFile(file, { size, background, normalisation: { mean, std } })),
     );
@@ -69,7 +70,7 @@ export async function predictPictures(
     const boxes = found[CANDIDATES.scores] && detectionsOf(found, { classes: classes.length, size, suppression });
     for (const [i, image] of part.entries()) {
       const labels = best.subarray(i * count, (i + 1) * count);
-      const surest = boxes?.[i]!.find(({ classId }) => classId === labels[0]);
+      const surest = boxes?.[i]?.find(({ classId }) => classId === labels[0]);
       predictions.push({
         image,
         top: Array.from(labels, (label) => ({

@@ -4,12 +4,13 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { appendImageProbabilities } from "../models/mod.ts";
 import { fromFile, toModel } from "../onnx/mod.ts";
-import { openSession, Random, tensor } from "../runtime/mod.ts";
+import { lockFolder, openSession, Random, tensor } from "../runtime/mod.ts";
 import { lossesOf, readRun } from "../track/mod.ts";
 import { bestCheckpointPath } from "../train/mod.ts";
 import { openDataset } from "./dataset.ts";
 import { evaluateModel } from "./evaluate_model.ts";
 import { makeSmallData, smallConfig } from "./fixture.ts";
+import { judgedBatch } from "./graphs.ts";
 import { buildNetwork, loadPretrained } from "./network.ts";
 import { openModel } from "./open_model.ts";
 import { folderPictures, splitPictures } from "./picture_sets.ts";
@@ -163,3 +164,29 @@ Deno.test("a run whose folder is lost goes on from its backup, copied back", () 
       /expected a checkpoint .*architecture/,
     );
   }));
+
+Deno.test("a second process on a run is refused in one line, and the run goes on as if nothing had been", () =>
+  inRuns(async (runs) => {
+    const controller = new AbortController();
+    controller.abort();
+    const options = { ...common, config: smallConfig(), runsFolder: runs };
+    const { folder } = await trainExperiment({ ...options, signal: controller.signal });
+    const lock = await lockFolder(folder);
+    try {
+      await assert.rejects(
+        trainExperiment({ ...options, resume: "auto" }),
+        /^WorkError: .*: expected no other writer, found process \d+ at work/,
+      );
+    } finally {
+      lock.release();
+    }
+    assert.equal((await trainExperiment({ ...options, resume: "auto" })).fit.reason, "finished");
+  }));
+
+Deno.test("a detector of 1,025 species at 416 px is judged a picture at a time, a small one in whole batches", () => {
+  const { spec } = buildNetwork(smallConfig().model, { classes: 3, seed: 0 });
+  assert.equal(judgedBatch(spec, 16), 16);
+  // 3 · (13² + 26² + 52²) = 10,647 places, each with 1,025 scores.
+  const heads = [32, 16, 8].map((stride) => ({ stride, anchors: [0, 0, 0] }));
+  assert.equal(judgedBatch({ heads, size: 416, classes: 1025 }, 16), 1);
+});
