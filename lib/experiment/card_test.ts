@@ -17,7 +17,15 @@ const card: Omit<ModelCard, "format" | "file" | "classes"> = {
   name: "small",
   about: "For tests.",
   input: {
-    ...{ name: "images", layout: "NCHW", size: 32, channels: "RGB", fit: "letterbox", background: [1, 2, 3] },
+    ...{
+      name: "images",
+      layout: "NCHW",
+      size: 32,
+      channels: "RGB",
+      fit: "letterbox",
+      view: "picture",
+      background: [1, 2, 3],
+    },
     ...{ mean: [0, 0, 0], std: [1, 1, 1] },
   },
   outputs: { probabilities: "probabilities", boxes: "boxes", objectness: "objectness", scores: "scores" },

@@ -78,8 +78,8 @@ Deno.test("a data set with fewer species than the model is warned of by name, ot
   assert.match(warnings[0]!, /8 pictures of other species left out$/);
   assert.deepEqual(two.classes.map(({ name }) => name), ["Bulbasaur", "Venusaur"]);
   // Labels count the classes of the data set, not dex numbers.
-  using cache = await openPictures(two, { size: 32 });
-  const shown = { size: 32, batch: 4, background: [0, 0, 0], boxes: "frame" } as const;
+  using cache = await openPictures(two, { size: 32, view: "picture" });
+  const shown = { size: 32, batch: 4, background: [0, 0, 0], boxes: "frame", view: "picture" } as const;
   using loader = evaluationLoader(two, "validation", cache, shown, { workers: 0 });
   const labels: number[] = [];
   for await (const batch of loader.epoch(0)) labels.push(...batch.labels);
