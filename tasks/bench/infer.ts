@@ -26,7 +26,7 @@ export interface InferBenchOptions {
   readonly batches?: readonly number[];
   /** Default: 2. */
   readonly threads?: number;
-  /** How often the engines take turns; the better turn counts. Default: 2. */
+  /** How often the engines take turns; the best turn counts, of PyTorch in the faster of its layouts. Default: 2. */
   readonly rounds?: number;
   /** Runs in each turn of one picture; with more pictures fewer, but at least 3. Default: 12. */
   readonly runs?: number;
@@ -58,8 +58,11 @@ export async function benchInfer(options: InferBenchOptions = {}): Promise<Bench
       const counted = Math.max(3, Math.ceil(runs / batch));
       for (let round = 0; round < rounds; round++) {
         ours.push(...await measureLatency(model, { batches: [batch], threads, runs: counted, warmUp: 1 }));
-        const found = await peer?.runs(name, batch, counted);
-        if (found) theirs.push(percentiles(found.ms));
+        // PyTorch's default layout and the one that its users turn to for speed.
+        for (const layout of ["nchw", "nhwc"] as const) {
+          const found = await peer?.runs(name, batch, counted, layout);
+          if (found) theirs.push(percentiles(found.ms));
+        }
       }
       rows.push(...figures(`${name}, batch ${batch}, ${threads} threads`, batch, best(ours)!, best(theirs)));
     }

@@ -55,8 +55,13 @@ export class PytorchPeer implements AsyncDisposable {
   }
 
   /** Runs a network of inference with so many pictures; undefined when the process has ended. */
-  async runs(name: InferCase, batch: number, runs: number): Promise<PytorchSteps | undefined> {
-    return await this.#ask({ case: name, infer: batch, steps: runs }) as PytorchSteps | undefined;
+  async runs(
+    name: InferCase,
+    batch: number,
+    runs: number,
+    layout: "nchw" | "nhwc",
+  ): Promise<PytorchSteps | undefined> {
+    return await this.#ask({ case: name, infer: batch, steps: runs, layout }) as PytorchSteps | undefined;
   }
 
   /** Takes some training steps; undefined when the process has ended. */
