@@ -13,6 +13,7 @@ import {
   readProfile,
   readTrainingConfig,
   trainExperiment,
+  type TrainingConfig,
   type TrainResult,
 } from "../lib/experiment/mod.ts";
 import { progress } from "../lib/notebook/mod.ts";
@@ -111,6 +112,7 @@ await runCommand({
     data: { type: "string", value: "DIR", help: "the data folder (default: data/PROFILE)" },
     runs: { type: "string", value: "DIR", default: "runs", help: "the folder of runs" },
     name: { type: "string", value: "DIR", help: "also write the model as a package there, e.g. models/kanto" },
+    epochs: { type: "string", value: "N", help: "in place of the settings'" },
     seed: { type: "string", value: "N", help: "of weights, order and augmentation (default: the profile's)" },
     threads: { type: "string", value: "N", help: "CPU threads of a step (default: one a core)" },
     workers: { type: "string", value: "N", help: "workers that draw pictures (default: one for two cores, at most 4)" },
@@ -126,7 +128,12 @@ await runCommand({
       throw new InputError(`--engine: expected onnx or tfjs, found "${engine}"`);
     }
     const profile = await readProfile(profileName);
-    const config = await readTrainingConfig(path, { profile: profile.name });
+    const settings = await readTrainingConfig(path, { profile: profile.name });
+    const lowest = Math.floor(settings.schedule.warmUpEpochs) + 1; // as the settings' schema has it
+    const config: TrainingConfig = flags.epochs === undefined ? settings : {
+      ...settings,
+      training: { ...settings.training, epochs: integerFlag("epochs", flags.epochs, lowest) },
+    };
     const data = await dataOf(profile, { folder: flags.data, source: flags.source });
     const result = await trainExperiment({
       ...{ config, data, runsFolder: flags.runs, profile: profile.name, resume: flags.resume },
