@@ -11,6 +11,7 @@ export * from "./near_duplicates.ts";
 export * from "./source.ts";
 export * from "./splits.ts";
 export * from "./verify.ts";
+export { checkLabel } from "./verify_label.ts";
 export * from "./yolo.ts";
 
 // What a dataset is made of.

@@ -29,7 +29,8 @@ export type Profile = z.output<typeof profileSchema>;
 /** The profile used where none is named. */
 export const defaultProfile = "quick";
 
-const projectFolder = fileURLToPath(new URL("../../", import.meta.url));
+/** The folder of this project. */
+export const projectFolder = fileURLToPath(new URL("../../", import.meta.url));
 const profileFolder = join(projectFolder, "configs", "profiles");
 
 /** Reads a profile of `configs/profiles/`. Throws InputError for an unknown name or a wrong file. */

@@ -36,20 +36,30 @@ export async function decodePicture(path: string, sha256: string, size: number):
     );
   }
   try {
-    const { data, info } = await sharp(file, { limitInputPixels: 2 ** 26 })
-      .toColourspace("srgb")
-      .resize(size, size, { fit: "inside", withoutEnlargement: true })
-      .ensureAlpha()
-      .raw({ depth: "uchar" })
-      .toBuffer({ resolveWithObject: true });
-    return pack(data, info.width, info.height, sha256);
+    return { sha256, ...await shrinkPicture(file, size) };
   } catch (error) {
     throw new InputError(`${path}: expected a picture, found ${describeError(error, 120)}`, { cause: error });
   }
 }
 
+/** Shrinks a picture, encoded or as RGBA pixels, as `decodePicture` does. */
+export async function shrinkPicture(
+  picture: Uint8Array | { readonly data: Uint8Array; readonly width: number; readonly height: number },
+  size: number,
+): Promise<Omit<DecodedPicture, "sha256">> {
+  const input = picture instanceof Uint8Array
+    ? sharp(picture, { limitInputPixels: 2 ** 26 }).toColourspace("srgb")
+    : sharp(picture.data, { raw: { width: picture.width, height: picture.height, channels: 4 } });
+  const { data, info } = await input
+    .resize(size, size, { fit: "inside", withoutEnlargement: true })
+    .ensureAlpha()
+    .raw({ depth: "uchar" })
+    .toBuffer({ resolveWithObject: true });
+  return pack(data, info.width, info.height);
+}
+
 /** Drops the alpha of an opaque picture and finds the content's rectangle. */
-function pack(rgba: Uint8Array, width: number, height: number, sha256: string): DecodedPicture {
+function pack(rgba: Uint8Array, width: number, height: number): Omit<DecodedPicture, "sha256"> {
   let left = width, top = height, right = 0, bottom = 0, opaque = true;
   for (let y = 0, at = 3; y < height; y++) {
     for (let x = 0; x < width; x++, at += 4) {
@@ -64,12 +74,12 @@ function pack(rgba: Uint8Array, width: number, height: number, sha256: string): 
   }
   // A picture with nothing in it has its whole frame as content.
   const content = right > left ? [left, top, right, bottom] as const : [0, 0, width, height] as const;
-  if (!opaque) return { sha256, width, height, channels: 4, content, pixels: new Uint8Array(rgba) };
+  if (!opaque) return { width, height, channels: 4, content, pixels: new Uint8Array(rgba) };
   const pixels = new Uint8Array(3 * width * height);
   for (let from = 0, to = 0; to < pixels.length; from += 4, to += 3) {
     pixels[to] = rgba[from]!;
     pixels[to + 1] = rgba[from + 1]!;
     pixels[to + 2] = rgba[from + 2]!;
   }
-  return { sha256, width, height, channels: 3, content, pixels };
+  return { width, height, channels: 3, content, pixels };
 }

@@ -80,13 +80,12 @@ export async function renderBatch({ settings, seed, epoch, step, size, items }: 
   const transform = transformOf(settings.augmentation);
   const augmented = await transform.apply(samples, Random.seeded("batch", ...seed, epoch, step));
   const images = new Float32Array(items.length * 3 * size * size);
-  const tables = channelTables(settings.normalisation);
   for (const [index, sample] of augmented.entries()) {
     const picture = backed(sample.render(), items[index]!.id, settings.background);
     if (picture.width !== size || picture.height !== size) {
       throw new WorkError(`loader: expected ${size} x ${size} pixels, found ${picture.width} x ${picture.height}`);
     }
-    toPlanes(picture, images.subarray(index * 3 * size * size, (index + 1) * 3 * size * size), tables);
+    writePlanes(picture, images.subarray(index * 3 * size * size, (index + 1) * 3 * size * size), settings);
   }
   return {
     epoch,
@@ -147,9 +146,14 @@ function channelTables(normalisation: Normalisation | undefined): [Float32Array,
   return [table(0), table(1), table(2)];
 }
 
-function toPlanes({ data }: Picture, planes: Float32Array, tables: [Float32Array, Float32Array, Float32Array]): void {
+/** Writes a picture's red, green and blue planes, [3, height, width], in 0 … 1 or normalised. */
+export function writePlanes(
+  { data }: Picture,
+  planes: Float32Array,
+  { normalisation }: { readonly normalisation?: Normalisation | undefined } = {},
+): void {
   const area = data.length / 4;
-  const [red, green, blue] = tables;
+  const [red, green, blue] = channelTables(normalisation);
   for (let i = 0, at = 0; i < area; i++, at += 4) {
     planes[i] = red[data[at]!]!;
     planes[area + i] = green[data[at + 1]!]!;

@@ -1,0 +1,187 @@
+/** The settings of a detector's training: one YAML file, checked strictly, with the overlay of a profile. */
+
+import { dirname, join, relative, resolve, sep } from "node:path";
+import { z } from "zod";
+import { augment, type Transform } from "../data/mod.ts";
+import { IMAGE_PROBABILITIES } from "../models/mod.ts";
+import { describeError, exists, readConfig } from "../runtime/mod.ts";
+import { projectFolder } from "./settings.ts";
+
+const share = z.number().min(0).max(1);
+const positive = z.number().positive();
+const count = z.int().min(1);
+const byte = z.int().min(0).max(255);
+
+/** A transform of lib/data, or the name of one of its presets. */
+const transformSpec = z.looseObject({ name: z.string() });
+const augmentation = z.union([z.enum(["none", "light", "full"]), z.array(transformSpec)], {
+  error: "none, light, full or a list of transforms {name, options}",
+}).superRefine((value, context) => {
+  try {
+    augmentationOf(value);
+  } catch (error) {
+    context.addIssue({ code: "custom", message: describeError(error).replace(/^augmentation:? ?(expected )?/, "") });
+  }
+});
+
+const model = z.strictObject({
+  family: z.enum(["yolov3", "yolov3-tiny"]),
+  /** Multiplies channels, rounded to multiples of 8. */
+  width: z.number().positive().max(64).default(1),
+  /** Multiplies the numbers of residual blocks. */
+  depth: z.number().positive().max(64).default(1),
+  /** Side of the input, pixels. */
+  size: z.int().min(32).max(2048).multipleOf(32, { error: "a multiple of 32 pixels" }),
+  /** Width and height in pixels of the input, small ones first; default: the published ones, scaled from 416 px. */
+  anchors: z.array(z.tuple([positive, positive])).optional(),
+  /** Fresh weights, a file (.weights of Darknet, a checkpoint), or the name of published weights. */
+  pretrained: z.string().min(1).default("none"),
+});
+
+const data = z.strictObject({
+  /** A picture's box: the whole frame, as its label says, or what is not transparent. */
+  boxes: z.enum(["frame", "content"]).default("frame"),
+  /** Behind what is still transparent: a scene that belongs to the picture, or red, green, blue. */
+  background: z.union([z.literal("fixed"), z.tuple([byte, byte, byte])], { error: "fixed or [red, green, blue]" })
+    .default("fixed"),
+  augmentation: augmentation.default("none"),
+  sampler: z.enum(["shuffled", "classBalanced"]).default("shuffled"),
+});
+
+const loss = z.strictObject({
+  box: z.enum(["squares", "darknet", "iou", "giou", "diou", "ciou"]).default("darknet"),
+  class: z.enum(["sigmoid", "softmax"]).default("sigmoid"),
+  gains: z.strictObject({
+    box: z.number().min(0).default(1),
+    objectness: z.number().min(0).default(1),
+    noObject: z.number().min(0).default(1),
+    class: z.number().min(0).default(1),
+  }).prefault({}),
+  labelSmoothing: share.default(0),
+  ignoreThreshold: share.default(0.7),
+  anchorThreshold: z.number().positive().max(1).optional(),
+  neighbours: z.boolean().default(false),
+  maxBoxes: count.default(20),
+  normalisation: z.enum(["positives", "pictures"]).default("positives"),
+});
+
+const optimizer = z.strictObject({
+  name: z.enum(["sgd", "adam", "adamw", "lion", "lamb"]),
+  /** Of sgd only. */
+  momentum: z.number().min(0).lt(1).default(0.9),
+  nesterov: z.boolean().default(false),
+  /** Of matrices and kernels, not of biases and normalisations. */
+  weightDecay: z.number().min(0).default(0),
+  /** Largest common length of all gradients. */
+  clipNorm: positive.optional(),
+});
+
+const schedule = z.strictObject({
+  kind: z.enum(["cosine", "oneCycle", "constant", "linear", "step"]),
+  /** The highest rate. */
+  learningRate: positive,
+  /** Epochs in which the rate rises to it. */
+  warmUpEpochs: z.number().min(0).default(0),
+  /** The last rate, as a share of the highest: of cosine and linear. */
+  floor: share.default(0),
+  /** Of step: the epochs at which the rate is multiplied by `factor`. */
+  milestones: z.array(z.number().positive()).default([]),
+  factor: z.number().positive().max(1).default(0.1),
+});
+
+const training = z.strictObject({
+  epochs: count,
+  /** Pictures in a step. */
+  batch: count,
+  /** Pictures in a step, taken in parts of `batch`. */
+  nominalBatch: count.optional(),
+  /** Of the moving average of the weights that is validated and shipped. */
+  averageDecay: z.number().gt(0).lt(1).optional(),
+  /** Epochs from one validation to the next. */
+  validateEvery: count.default(1),
+  /** The validation figure that decides the best weights; a loss counts downwards. */
+  monitor: z.enum(["top1", "top5", "mAP50", "mAP50_95", "nll", "loss"]).default("mAP50"),
+  /** Stop after so many validations without a better one. */
+  patience: count.optional(),
+  /** Stop after so many minutes of this call, or after so many steps in all. */
+  minutes: positive.optional(),
+  steps: count.optional(),
+  checkpoint: z.strictObject({
+    everyEpochs: count.default(10),
+    everySteps: count.optional(),
+    everyMinutes: positive.optional(),
+    /** How many of the newest stay beside the best. */
+    keep: count.default(3),
+  }).prefault({}),
+  backup: z.strictObject({
+    /** The folder that gets a copy of the run's folder; relative to the working folder. */
+    to: z.string().min(1).optional(),
+    everyMinutes: positive.default(30),
+  }).prefault({}),
+  /** Further folders of runs that a resume looks into. */
+  resumeFrom: z.array(z.string().min(1)).default([]),
+  /** Names of values between which the forward pass is computed a second time, to need less memory. */
+  recompute: z.array(z.string()).default([]),
+});
+
+const prediction = z.strictObject({
+  /** What the class outputs are taken for; as the loss unless said otherwise. */
+  classProbabilities: z.enum(["sigmoid", "softmax"]).optional(),
+  /** How the cells' scores become one distribution over the classes; auto: what is best on validation. */
+  how: z.enum([...IMAGE_PROBABILITIES, "auto"]).default("auto"),
+});
+
+/** All settings of a training; `configs/yolov3/baseline.yaml` says what each is for. */
+export const trainingConfigSchema = z.strictObject({
+  name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9 ._-]*$/, "a name of letters, digits, spaces, . _ and -"),
+  model,
+  data: data.prefault({}),
+  loss: loss.prefault({}),
+  optimizer,
+  schedule,
+  training,
+  prediction: prediction.prefault({}),
+}).superRefine(({ model: { family, anchors }, schedule, training }, context) => {
+  const expected = family === "yolov3" ? 9 : 6;
+  if (anchors && anchors.length !== expected) {
+    context.addIssue({ code: "custom", path: ["model", "anchors"], message: `${expected} anchors for ${family}` });
+  }
+  if (schedule.warmUpEpochs >= training.epochs) {
+    context.addIssue({
+      code: "custom",
+      path: ["schedule", "warmUpEpochs"],
+      message: `fewer than the ${training.epochs} epochs of training`,
+    });
+  }
+});
+
+export type TrainingConfig = z.output<typeof trainingConfigSchema>;
+
+/**
+ * Reads a training's settings. For a file below a folder `configs`, the file of the same place below
+ * `configs/profiles/PROFILE` is laid over it, where there is one. Throws InputError that names file, line and column.
+ */
+export async function readTrainingConfig(
+  path: string,
+  { profile }: { readonly profile?: string | undefined } = {},
+): Promise<TrainingConfig> {
+  const overlay = profile === undefined ? undefined : overlayPath(path, profile);
+  return await readConfig(path, trainingConfigSchema, overlay && await exists(overlay) ? [overlay] : []);
+}
+
+/** `…/configs/A/B.yaml` → `…/configs/profiles/PROFILE/A/B.yaml`; undefined for a file that lies below no such folder. */
+export function overlayPath(path: string, profile: string): string | undefined {
+  const full = resolve(path);
+  const parts = dirname(full).split(sep);
+  const own = join(projectFolder, "configs");
+  const at = full.startsWith(own + sep) ? own : parts.slice(0, parts.lastIndexOf("configs") + 1).join(sep);
+  return at === "" ? undefined : join(at, "profiles", profile, relative(at, full));
+}
+
+/** The transform of `data.augmentation`. Throws InputError for one that lib/data does not know. */
+export function augmentationOf(setting: TrainingConfig["data"]["augmentation"]): Transform {
+  if (setting === "none") return augment.unchanged();
+  if (setting === "light") return augment.lightAugmentation();
+  if (setting === "full") return augment.fullAugmentation();
+  return augment.chain(...setting.map(augment.reviveTransform));
+}
