@@ -1,3 +1,60 @@
 /** One training run from its configuration to a checked model: profiles, data, network, training, evaluation, prediction. */
 
 export * from "./settings.ts";
+export {
+  type CardFigures,
+  cardSchema,
+  classesText,
+  copyPackage,
+  type ModelCard,
+  type ModelPackage,
+  readPackage,
+  writePackage,
+} from "./card.ts";
+export {
+  augmentationOf,
+  overlayPath,
+  readTrainingConfig,
+  type TrainingConfig,
+  trainingConfigSchema,
+} from "./config.ts";
+export {
+  type Dataset,
+  evaluationLoader,
+  openDataset,
+  type OpenDatasetOptions,
+  openPictures,
+  trainingLoader,
+} from "./dataset.ts";
+export {
+  evaluateModel,
+  type EvaluateModelOptions,
+  judgeModel,
+  type ModelJudgement,
+  type ModelReport,
+  type NamedSpecies,
+  type PartAccuracy,
+  reportOf,
+} from "./evaluate_model.ts";
+export { compareWays, tempered, type WayFigures } from "./figures.ts";
+export { judgingGraph, OUTPUTS, shippedGraph } from "./graphs.ts";
+export { buildNetwork, loadPretrained, type Pretrained } from "./network.ts";
+export {
+  defaultModel,
+  findModel,
+  type ModelFolders,
+  type OpenedModel,
+  openModel,
+  type OpenModelOptions,
+} from "./open_model.ts";
+export {
+  folderPictures,
+  type ModelView,
+  type OpenedPictures,
+  type PictureFacts,
+  type PictureSet,
+  splitPictures,
+} from "./picture_sets.ts";
+export { type Guess, type Prediction, type PredictOptions, predictPictures } from "./predict.ts";
+export { assignmentOf, lossOf, optimizerOf, scheduleOf } from "./recipe.ts";
+export { trainExperiment, type TrainOptions, type TrainResult } from "./train_experiment.ts";

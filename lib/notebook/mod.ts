@@ -13,6 +13,7 @@ export type {
 } from "./chart.ts";
 export { type Displayable, markdown, type MimeBundle, show } from "./display.ts";
 export { Figure } from "./figure.ts";
+export { textFont, useBundledFont } from "./font.ts";
 export {
   type CellEvent,
   type CellFailure,

@@ -1,0 +1,221 @@
+/** Model packages: `model.onnx`, `classes.txt`, and `model.json`, which tells all that is needed to use the model. */
+
+import { basename, dirname, join } from "node:path";
+import { z } from "zod";
+import { IMAGE_PROBABILITIES } from "../models/mod.ts";
+import { ensureParent, exists, InputError, readJson, reason, sha256, writeAtomic } from "../runtime/mod.ts";
+import { type Species, species as allSpecies } from "../species/mod.ts";
+
+const hash = z.string().regex(/^[0-9a-f]{64}$/, "64 hexadecimal digits");
+const share = z.number().min(0).max(1);
+const interval = z.tuple([share, share]);
+const byte = z.int().min(0).max(255);
+
+/** Figures of one split. */
+const figures = z.strictObject({
+  n: z.int().min(1),
+  top1: share,
+  top1_ci95: interval,
+  top5: share,
+  top5_ci95: interval,
+  map50: share.optional(),
+  map50_95: share.optional(),
+  ece: share,
+  nll: z.number().min(0),
+});
+
+/** Figures of one split. */
+export type CardFigures = z.output<typeof figures>;
+
+/** What `model.json` holds. */
+export const cardSchema = z.strictObject({
+  format: z.literal("pokedex-model-1"),
+  name: z.string().min(1),
+  /** One sentence. */
+  about: z.string(),
+  file: z.strictObject({ name: z.literal("model.onnx"), bytes: z.int().min(1), sha256: hash }),
+  input: z.strictObject({
+    name: z.string(),
+    /** [N, 3, size, size], float32. */
+    layout: z.literal("NCHW"),
+    size: z.int().min(1).max(4096),
+    channels: z.literal("RGB"),
+    /** (byte / 255 − mean) / std. */
+    mean: z.tuple([z.number(), z.number(), z.number()]),
+    std: z.tuple([z.number().positive(), z.number().positive(), z.number().positive()]),
+    /** As large as fits, aspect kept, in the middle of the square. */
+    fit: z.literal("letterbox"),
+    /** Red, green, blue in 0 … 255: behind transparent parts and beside what is not square. */
+    background: z.tuple([byte, byte, byte]),
+  }),
+  /** Names of the model's outputs; "probabilities" [N, classes] sums to 1, boxes are parts of the input's side. */
+  outputs: z.strictObject({
+    probabilities: z.literal("probabilities"),
+    boxes: z.literal("boxes").optional(),
+    objectness: z.literal("objectness").optional(),
+    scores: z.literal("scores").optional(),
+  }),
+  decode: z.strictObject({
+    family: z.string(),
+    /** How class outputs became probabilities, and the cells' scores one distribution. Both are done inside the model. */
+    classProbabilities: z.enum(["sigmoid", "softmax"]),
+    how: z.enum(IMAGE_PROBABILITIES as readonly [string, ...string[]]),
+    /** The rows of "boxes": these heads one after another, in each its anchors, rows, columns. */
+    heads: z.array(z.strictObject({
+      output: z.string(),
+      stride: z.number().positive(),
+      anchors: z.array(z.tuple([z.number(), z.number()])),
+    })),
+    suppression: z.strictObject({ iouThreshold: share, scoreThreshold: share, maxDetections: z.int().min(1) }),
+  }),
+  classes: z.strictObject({
+    file: z.literal("classes.txt"),
+    count: z.int().min(1),
+    sha256: hash,
+    /** The National Dex number of each class. */
+    dex: z.array(z.int().min(1).max(allSpecies.length)),
+  }),
+  /** softmax(log probabilities / temperature) means what it says; fitted on validation. */
+  temperature: z.number().positive(),
+  trainedOn: z.strictObject({
+    run: z.string(),
+    profile: z.string(),
+    seed: z.number(),
+    sources: z.array(z.string()),
+    split: z.string(),
+    /** Behind transparent pictures of the data set. */
+    background: z.union([z.literal("fixed"), z.tuple([byte, byte, byte])]),
+    boxes: z.enum(["frame", "content"]),
+    pictures: z.strictObject({ train: z.int(), validation: z.int(), test: z.int() }),
+    pretrained: z.string(),
+    epochs: z.int(),
+    steps: z.int(),
+    weights: z.enum(["current", "average"]),
+    configHash: z.string(),
+    commit: z.string().nullable(),
+    date: z.string(),
+  }),
+  /** The test split is looked at once, after everything was chosen. */
+  metrics: z.strictObject({ validation: figures.optional(), test: figures.optional() }),
+});
+
+/** See `cardSchema`. */
+export type ModelCard = z.output<typeof cardSchema>;
+
+/** A package on the disk. */
+export interface ModelPackage {
+  readonly folder: string;
+  readonly card: ModelCard;
+  /** By the model's class. */
+  readonly classes: readonly Species[];
+}
+
+/** The text of `classes.txt`: one name a line. */
+export function classesText(classes: readonly Species[]): string {
+  return classes.map(({ name }) => name + "\n").join("");
+}
+
+/** Writes a package; `model.json` comes last, so that a folder with one is whole. */
+export async function writePackage(
+  folder: string,
+  { model, classes, card }: {
+    readonly model: Uint8Array;
+    readonly classes: readonly Species[];
+    readonly card: Omit<ModelCard, "format" | "file" | "classes">;
+  },
+): Promise<ModelPackage> {
+  const names = classesText(classes);
+  const whole = cardSchema.parse({
+    format: "pokedex-model-1",
+    ...card,
+    file: { name: "model.onnx", bytes: model.length, sha256: sha256(model) },
+    classes: {
+      file: "classes.txt",
+      count: classes.length,
+      sha256: sha256(names),
+      dex: classes.map(({ dex }) => dex),
+    },
+  });
+  const path = join(folder, "model.json");
+  await ensureParent(path);
+  await Deno.remove(path).catch(() => {}); // while the files change the folder is no package
+  await writeAtomic(join(folder, "model.onnx"), model, { durable: true });
+  await writeAtomic(join(folder, "classes.txt"), names);
+  await writeCard(folder, whole);
+  return { folder, card: whole, classes };
+}
+
+/** Replaces the card of a package. */
+export async function writeCard(folder: string, card: ModelCard): Promise<void> {
+  await writeAtomic(join(folder, "model.json"), JSON.stringify(cardSchema.parse(card), null, 2) + "\n");
+}
+
+/** Copies a package, under the name of its new folder. */
+export async function copyPackage(from: string, to: string): Promise<ModelPackage> {
+  const { card, classes } = await readPackage(from);
+  const model = await Deno.readFile(join(from, card.file.name));
+  const { format: _, file: __, classes: ___, ...rest } = card;
+  return await writePackage(to, { model, classes, card: { ...rest, name: basename(to) } });
+}
+
+/**
+ * Reads a package: a folder, or a `.onnx` file that has its `model.json` beside it. Throws InputError, in one line, where a file
+ * is missing, cut, not the one that the card names, or the classes are others.
+ */
+export async function readPackage(path: string): Promise<ModelPackage> {
+  const folder = path.endsWith(".onnx") ? dirname(path) : path;
+  const cardPath = join(folder, "model.json");
+  if (path.endsWith(".onnx") && !(await exists(path))) {
+    throw new InputError(`${path}: expected a model, found nothing there`);
+  }
+  if (!(await exists(cardPath))) {
+    throw new InputError(
+      `${cardPath}: expected the card of a model, found nothing there; "deno task train" writes one`,
+    );
+  }
+  const parsed = cardSchema.safeParse(await readJson(cardPath));
+  if (!parsed.success) {
+    const { path: place, message } = parsed.error.issues[0]!;
+    throw new InputError(`${cardPath}: ${place.join(".") || "the card"}: ${message}`);
+  }
+  const card = parsed.data;
+  await expectFile(join(folder, path.endsWith(".onnx") ? basename(path) : card.file.name), card.file);
+  return { folder, card, classes: await readClasses(folder, card) };
+}
+
+async function expectFile(path: string, { bytes, sha256: expected }: ModelCard["file"]): Promise<void> {
+  let content: Uint8Array;
+  try {
+    content = await Deno.readFile(path);
+  } catch (error) {
+    throw new InputError(`${path}: expected a model, found ${reason(error)}`, { cause: error });
+  }
+  if (content.length !== bytes) {
+    const cut = content.length < bytes ? ": the file is cut off" : "";
+    throw new InputError(`${path}: expected ${bytes} bytes as model.json says, found ${content.length}${cut}`);
+  }
+  const found = sha256(content);
+  if (found === expected) return;
+  throw new InputError(
+    `${path}: expected the model that model.json names (sha256 ${expected.slice(0, 12)}…), found another ` +
+      `(${found.slice(0, 12)}…)`,
+  );
+}
+
+async function readClasses(folder: string, { classes: { file, count, dex, sha256: expected } }: ModelCard) {
+  const path = join(folder, file);
+  let text: string;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (error) {
+    throw new InputError(`${path}: expected the names of the classes, found ${reason(error)}`, { cause: error });
+  }
+  const lines = text.split("\n").filter((line) => line !== "").length;
+  if (lines !== count || dex.length !== count) {
+    throw new InputError(`${path}: expected ${count} classes, one a line, found ${lines}`);
+  }
+  if (sha256(text) !== expected) {
+    throw new InputError(`${path}: expected the classes that model.json names, found others`);
+  }
+  return dex.map((number) => allSpecies[number - 1]!);
+}

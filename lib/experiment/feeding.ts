@@ -1,0 +1,103 @@
+/** Batches for training and validation, as the fit loop and the judge take them. */
+
+import type { Batch as PictureBatch, BatchLoader, PictureCache } from "../data/mod.ts";
+import type { YoloSpec } from "../models/mod.ts";
+import { tensor } from "../runtime/mod.ts";
+import { type AssignmentOptions, type BatchSource, yoloTargets } from "../train/mod.ts";
+import { type Dataset, evaluationLoader, type ShownAs } from "./dataset.ts";
+import type { JudgedBatch } from "./judge.ts";
+
+/** What the feeding of training tells of itself. */
+export interface Feeding {
+  readonly source: BatchSource;
+  /** Milliseconds that training waited for batches, and since its first. */
+  readonly waited: () => { readonly waiting: number; readonly all: number };
+  close(): Promise<void>;
+}
+
+/** Endless batches of a loader with their targets: those of the next epoch are drawn while this one is validated. */
+export function feedTraining(loader: BatchLoader, spec: YoloSpec, assignment: AssignmentOptions): Feeding {
+  let stream: AsyncGenerator<PictureBatch> | undefined;
+  let position = -1, waiting = 0, begun: number | undefined, last = 0;
+  const source: BatchSource = async function* (epoch, fromStep) {
+    for (let step = fromStep; step < loader.stepsPerEpoch; step++) {
+      const wanted = epoch * loader.stepsPerEpoch + step, asked = performance.now();
+      if (!stream || position !== wanted) {
+        await stream?.return(undefined);
+        stream = loader.stream({ from: wanted });
+        position = wanted;
+      }
+      const { value } = await stream.next();
+      position++;
+      last = performance.now();
+      // The first batch waits for the workers to start.
+      if (begun === undefined) begun = last;
+      else waiting += last - asked;
+      const { images, shape, boxes } = value!;
+      yield {
+        batch: { images: tensor("float32", shape, images), ...yoloTargets(boxes, spec, assignment) },
+        images: shape[0],
+      };
+    }
+  };
+  return {
+    source,
+    waited: () => ({ waiting, all: last - (begun ?? last) }),
+    async close() {
+      await stream?.return(undefined);
+      loader[Symbol.dispose]();
+    },
+  };
+}
+
+/** The most bytes of validation pictures that are kept in memory rather than drawn at each validation. */
+const KEPT_BYTES = 2 ** 28;
+
+/** The pictures of the validation split with their targets, the same at each validation. */
+export class ValidationPictures implements Disposable {
+  readonly total: number;
+  readonly #loader: BatchLoader;
+  readonly #spec: YoloSpec;
+  readonly #assignment: AssignmentOptions;
+  readonly #fits: boolean;
+  #kept: JudgedBatch[] | undefined;
+
+  constructor(
+    dataset: Dataset,
+    cache: PictureCache,
+    shown: ShownAs,
+    { spec, assignment, workers }: {
+      readonly spec: YoloSpec;
+      readonly assignment: AssignmentOptions;
+      readonly workers: number;
+    },
+  ) {
+    this.#loader = evaluationLoader(dataset, "validation", cache, shown, { workers });
+    this.#spec = spec;
+    this.#assignment = assignment;
+    this.total = this.#loader.length;
+    this.#fits = this.total * 3 * shown.size ** 2 * 4 <= KEPT_BYTES;
+  }
+
+  async *batches(): AsyncGenerator<JudgedBatch> {
+    if (this.#kept) return yield* this.#kept;
+    const kept: JudgedBatch[] = [];
+    for await (const { images, shape, labels, boxes } of this.#loader.epoch(0)) {
+      const batch: JudgedBatch = {
+        images: tensor("float32", shape, images),
+        labels,
+        boxes,
+        targets: yoloTargets(boxes, this.#spec, this.#assignment),
+      };
+      if (this.#fits) kept.push(batch);
+      yield batch;
+    }
+    if (!this.#fits) return;
+    this.#kept = kept;
+    this.#loader[Symbol.dispose](); // its workers are not needed any more
+  }
+
+  [Symbol.dispose](): void {
+    this.#loader[Symbol.dispose]();
+  }
+}

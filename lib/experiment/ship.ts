@@ -1,0 +1,91 @@
+/** Writes the model of a finished training: the best weights, checked against the training's own graph. */
+
+import {
+  appendDetections,
+  appendImageProbabilities,
+  type ImageProbabilities,
+  type YoloNetwork,
+} from "../models/mod.ts";
+import { assertValid, Graph, toModel } from "../onnx/mod.ts";
+import { openSession, type Tensor, tensor, WorkError } from "../runtime/mod.ts";
+import type { Step, WeightSource } from "../train/mod.ts";
+import { shippedGraph } from "./graphs.ts";
+
+/** How far a shipped model's outputs may be from the training graph's; of boxes, relative to their size where it is above 1. */
+export const TOLERANCE = 1e-4;
+
+/** What `shipModel` gives. */
+export interface ShippedModel {
+  /** The bytes of the ONNX file. */
+  readonly model: Uint8Array<ArrayBuffer>;
+  /** The largest difference that was found to the training graph's evaluation. */
+  readonly difference: number;
+}
+
+/**
+ * The ONNX file of a step's network. It is run on some pictures beside the training's own graph; throws WorkError where an output
+ * differs by more than 1e-4.
+ */
+export async function shipModel(
+  { graph, spec }: YoloNetwork,
+  step: Step,
+  { weights, how, classProbabilities, images, threads }: {
+    readonly weights: WeightSource;
+    readonly how: ImageProbabilities;
+    readonly classProbabilities: "sigmoid" | "softmax";
+    /** Pictures [N, 3, size, size] to check with; a few are taken. */
+    readonly images: Tensor;
+    readonly threads?: number | undefined;
+  },
+): Promise<ShippedModel> {
+  const parameters = await step.parameters({ weights });
+  for (const [name, content] of Object.entries(parameters)) graph.setTensor(graph.value(name), content);
+  const shipped = shippedGraph(graph, spec, { how, classProbabilities });
+  if (parameterCount(shipped) < 1e7) assertValid(shipped);
+  const model = toModel(shipped);
+  const few = firstPictures(images, 4);
+  const decoder = new Graph("decode");
+  for (const { output, anchors, stride } of spec.heads) {
+    const side = spec.size / stride;
+    decoder.input(output, "float32", ["N", anchors.length * (5 + spec.classes), side, side]);
+  }
+  appendImageProbabilities(decoder, spec, { how, classProbabilities });
+  appendDetections(decoder, spec, { classProbabilities });
+  await using decoding = await openSession(toModel(decoder), { threads, name: "decode" });
+  await using session = await openSession(model, { threads, name: "model" });
+  const expected = await decoding.run(await step.evaluate({ images: few }, { weights }));
+  const found = await session.run({ images: few });
+  let difference = 0;
+  for (const [name, { data }] of Object.entries(expected)) {
+    const worst = largestDifference(data as Float32Array, found[name]!.data as Float32Array);
+    if (!(worst <= TOLERANCE)) {
+      throw new WorkError(
+        `model: output "${name}": expected the training graph's to ${TOLERANCE}, found a difference of ${worst}`,
+      );
+    }
+    difference = Math.max(difference, worst);
+  }
+  return { model, difference };
+}
+
+/** |a − b| / max(1, |a|), the largest of all elements; NaN where one is not a number. */
+function largestDifference(expected: Float32Array, found: Float32Array): number {
+  let worst = 0;
+  for (let i = 0; i < expected.length; i++) {
+    if (expected[i] === found[i]) continue; // infinities too
+    const each = Math.abs(expected[i]! - found[i]!) / Math.max(1, Math.abs(expected[i]!));
+    if (!(each <= worst)) worst = each;
+    if (Number.isNaN(worst)) return NaN;
+  }
+  return worst;
+}
+
+function firstPictures({ shape, data }: Tensor, count: number): Tensor {
+  const [all = 0, ...rest] = shape, kept = Math.min(all, count);
+  const each = data.length / all;
+  return tensor("float32", [kept, ...rest], (data as Float32Array).slice(0, kept * each));
+}
+
+function parameterCount(graph: Graph): number {
+  return graph.parameters.reduce((sum, { tensor }) => sum + (tensor?.data.length ?? 0), 0);
+}

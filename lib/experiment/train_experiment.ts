@@ -1,0 +1,339 @@
+/** One training from its settings to a checked model: network, data, fit, the best weights as ONNX, figures. */
+
+import { basename, join } from "node:path";
+import { classBalanced, datasetPaths, shuffled } from "../data/mod.ts";
+import { currentCommit, type Device, type ProgressListener, sha256File, type YamlValue } from "../runtime/mod.ts";
+import { configHash, describeEnvironment, runId, type RunLog, startRun } from "../track/mod.ts";
+import {
+  backup,
+  bestCheckpointPath,
+  compileStep,
+  compileTensorFlowStep,
+  copyRun,
+  fit,
+  type FitCallbacks,
+  type FitResult,
+  groupBatches,
+  nominalBatch,
+  readCheckpoint,
+  type Step,
+} from "../train/mod.ts";
+import { exists } from "../runtime/mod.ts";
+import { type ModelCard, type ModelPackage, writeCard, writePackage } from "./card.ts";
+import { augmentationOf, type TrainingConfig } from "./config.ts";
+import { type Dataset, openPictures, type ShownAs, trainingLoader } from "./dataset.ts";
+import { judgeModel } from "./evaluate_model.ts";
+import { type Feeding, feedTraining, ValidationPictures } from "./feeding.ts";
+import { cardFigures, compareWays, tempered, validationFigures, type WayFigures } from "./figures.ts";
+import { OUTPUTS, wayOutput } from "./graphs.ts";
+import { buildNetwork, loadPretrained, type Pretrained } from "./network.ts";
+import { openModel } from "./open_model.ts";
+import { splitPictures } from "./picture_sets.ts";
+import { assignmentOf, lossOf, monitorOf, optimizerOf, scheduleOf } from "./recipe.ts";
+import { chooseRun } from "./resume_run.ts";
+import { shipModel } from "./ship.ts";
+import { classProbabilitiesOf, SUPPRESSION, Validator } from "./validation.ts";
+
+/** Settings of `trainExperiment`. */
+export interface TrainOptions {
+  /** From `readTrainingConfig`. */
+  readonly config: TrainingConfig;
+  /** From `openDataset`. */
+  readonly data: Dataset;
+  /** The folder of run folders. */
+  readonly runsFolder: string;
+  /** For the run's name and its log. */
+  readonly profile: string;
+  /** Weights, order of pictures and augmentation follow from it. */
+  readonly seed: number;
+  /** "auto", a checkpoint, a run's folder; default: a new run. */
+  readonly resume?: string | undefined;
+  readonly forceNewRun?: boolean;
+  /** Default: "cpu". */
+  readonly device?: Device;
+  /** Default: "onnx". "tfjs" is the second engine, which has neither devices nor threads to choose. */
+  readonly engine?: "onnx" | "tfjs";
+  /** CPU threads of the step; default: one a core. */
+  readonly threads?: number;
+  /** Workers that draw batches; default: one for two cores, at most 4. */
+  readonly workers?: number;
+  /** When it is aborted, the step in progress is finished, a checkpoint written, and training stops without a model. */
+  readonly signal?: AbortSignal;
+  readonly onProgress?: ProgressListener;
+  readonly callbacks?: readonly FitCallbacks[];
+  /** Told, a line each, of what is odd but goes on. */
+  readonly warn?: (message: string) => void;
+}
+
+/** What a training gave. */
+export interface TrainResult {
+  readonly run: string;
+  readonly folder: string;
+  readonly fit: FitResult;
+  /** Undefined when training was interrupted. */
+  readonly model?: ModelPackage;
+  /** The ways from cells to a distribution on validation, the chosen one first. */
+  readonly ways: readonly WayFigures[];
+  /** The largest difference between the model's outputs and the training graph's. */
+  readonly difference?: number;
+  readonly pretrained: Pretrained;
+  /** Share of the training time (validation left out) in which the step waited for a batch. */
+  readonly waitShare: number;
+}
+
+/**
+ * Trains a detector and writes its run: `config.yaml`, `log.jsonl`, `checkpoints/`, `best/`, and at the end the best weights as
+ * `model.onnx` with `classes.txt` and `model.json`. The same settings, data and seed give the same losses and weights on one
+ * machine, whatever kills and resumes lie between. Throws InputError, TrainError or WorkError in one line.
+ */
+export async function trainExperiment(options: TrainOptions): Promise<TrainResult> {
+  const { config, data, seed, threads = navigator.hardwareConcurrency, warn = () => {}, signal } = options;
+  const network = buildNetwork(config.model, { classes: data.classes.length, seed });
+  const pretrained = await loadPretrained(network, config.model, { say: warn, signal });
+  const { batch, nominalBatch: nominal = batch } = config.training;
+  const { accumulate, decayFactor } = nominalBatch({ nominal, batch });
+  const { device = "cpu", engine = "onnx" } = options;
+  const shared = {
+    model: network.graph,
+    loss: lossOf(network.spec, config.loss),
+    optimizer: optimizerOf(config.optimizer, { decayFactor: nominal === batch ? 1 : decayFactor }),
+    accumulate,
+    symbols: { N: batch },
+    seed,
+    ...(config.training.averageDecay === undefined ? {} : { averageDecay: config.training.averageDecay }),
+  };
+  await using step = engine === "tfjs"
+    ? await compileTensorFlowStep(shared)
+    : await compileStep({ ...shared, device, threads, recompute: config.training.recompute });
+  const name = `${config.name}-${options.profile}`;
+  const { backup: { to }, resumeFrom } = config.training;
+  const chosen = await chooseRun({
+    ...{ runsFolder: options.runsFolder, name, resume: options.resume, tensors: step.tensors, warn },
+    forceNewRun: options.forceNewRun ?? false,
+    extraFolders: [...resumeFrom, ...(to === undefined ? [] : [to])],
+  });
+  const resolved = await resolvedSettings(options, engine);
+  using log = await startRun({
+    ...{ folder: options.runsFolder, name, config: resolved, id: chosen?.id ?? runId({ name }) },
+    resumed: chosen?.resume !== undefined,
+    environment: await describeEnvironment({ device }),
+  });
+  using training = await Training.open(options, { network, step, log, accumulate, threads });
+  const result = await training.fit({ resume: chosen?.resume, hash: configHash(resolved) });
+  const told = { run: log.id, folder: log.folder, fit: result, pretrained, waitShare: await training.closeFeeding() };
+  if (result.reason === "interrupted") return { ...told, ways: [] };
+  const shipped = await training.ship(result, { hash: configHash(resolved), pretrained });
+  if (to !== undefined) await copyRun(log.folder, join(to, log.id)).catch((error) => warn(`backup: ${error.message}`));
+  return { ...told, ...shipped };
+}
+
+/** What one training works with. */
+class Training implements Disposable {
+  readonly #options: TrainOptions;
+  readonly #parts: TrainingParts;
+  readonly #feeding: Feeding;
+  readonly #stepsPerEpoch: number;
+  readonly #pictures: ValidationPictures;
+  readonly #validator: Validator;
+  readonly #cache: Disposable;
+
+  private constructor(
+    options: TrainOptions,
+    parts: TrainingParts,
+    opened: { cache: Disposable; feeding: Feeding; stepsPerEpoch: number; pictures: ValidationPictures },
+  ) {
+    this.#options = options;
+    this.#parts = parts;
+    this.#cache = opened.cache;
+    this.#feeding = opened.feeding;
+    this.#stepsPerEpoch = opened.stepsPerEpoch;
+    this.#pictures = opened.pictures;
+    this.#validator = new Validator(options.config, parts.network, parts.step, opened.pictures);
+  }
+
+  static async open(options: TrainOptions, parts: TrainingParts): Promise<Training> {
+    const { config, data, seed, onProgress } = options, { spec } = parts.network;
+    const { batch } = config.training, { background, boxes } = config.data;
+    const workers = options.workers ?? Math.max(1, Math.min(4, Math.floor(navigator.hardwareConcurrency / 2)));
+    const shown: ShownAs = { size: spec.size, batch, background, boxes };
+    const cache = await openPictures(data, { size: spec.size, onProgress });
+    const loader = trainingLoader(data, cache, shown, {
+      augmentation: augmentationOf(config.data.augmentation),
+      sampler: config.data.sampler === "classBalanced" ? classBalanced : shuffled,
+      ...{ seed, workers },
+    });
+    const assignment = assignmentOf(config.loss);
+    return new Training(options, parts, {
+      cache,
+      feeding: feedTraining(loader, spec, assignment),
+      stepsPerEpoch: Math.max(1, Math.floor(loader.stepsPerEpoch / parts.accumulate)),
+      pictures: new ValidationPictures(data, cache, shown, { spec, assignment, workers }),
+    });
+  }
+
+  async fit(
+    { resume, hash }: { resume: NonNullable<Awaited<ReturnType<typeof chooseRun>>>["resume"]; hash: string },
+  ): Promise<FitResult> {
+    const { config, warn = () => {}, signal, onProgress, callbacks = [] } = this.#options;
+    const { training, schedule } = config, { step, log, accumulate } = this.#parts;
+    const stepsPerEpoch = this.#stepsPerEpoch;
+    const all = training.epochs * stepsPerEpoch, steps = Math.min(all, training.steps ?? all);
+    const { everyEpochs, everySteps, everyMinutes, keep } = training.checkpoint;
+    const { to, everyMinutes: copyMinutes } = training.backup;
+    const copies = to === undefined
+      ? []
+      : [backup({ from: log.folder, to: join(to, log.id), everyMinutes: copyMinutes, warn })];
+    const { classes } = this.#parts.network.spec;
+    return await fit({
+      step,
+      epochs: training.epochs,
+      stepsPerEpoch,
+      batches: accumulate === 1 ? this.#feeding.source : groupBatches(this.#feeding.source, accumulate),
+      schedule: scheduleOf(schedule, { steps, stepsPerEpoch }),
+      validation: {
+        every: training.validateEvery,
+        monitor: monitorOf(training),
+        ...(training.patience === undefined ? {} : { patience: training.patience }),
+        run: async ({ signal }) =>
+          validationFigures(await this.#judge("one", signal), this.#validator.way, { classes }),
+      },
+      budget: {
+        ...(training.steps === undefined ? {} : { steps: training.steps }),
+        ...(training.minutes === undefined ? {} : { seconds: 60 * training.minutes }),
+      },
+      checkpoints: {
+        ...{ folder: log.folder, everyEpochs, keep },
+        ...(everySteps === undefined ? {} : { everySteps }),
+        ...(everyMinutes === undefined ? {} : { everyMinutes }),
+      },
+      ...{ resume, runId: log.id, configHash: hash, log, warn },
+      callbacks: [...copies, ...callbacks],
+      ...(signal ? { signal } : {}),
+      ...(onProgress ? { onProgress } : {}),
+    });
+  }
+
+  /** Ends the workers that draw training batches; returns the share of time that was spent waiting for them. */
+  async closeFeeding(): Promise<number> {
+    const { waiting, all } = this.#feeding.waited();
+    await this.#feeding.close();
+    return all > 0 ? waiting / all : 0;
+  }
+
+  async ship(
+    { epochs, step: steps }: FitResult,
+    { hash, pretrained }: { hash: string; pretrained: Pretrained },
+  ): Promise<Pick<TrainResult, "ways" | "difference"> & { model: ModelPackage }> {
+    const { config, data, profile, seed } = this.#options, { log, network, step, threads } = this.#parts;
+    const best = bestCheckpointPath(log.folder);
+    if (await exists(best)) await step.load((await readCheckpoint(best)).state);
+    const judgement = await this.#judge("all");
+    const ways = compareWays(judgement), [{ way: how, temperature }] = ways as [WayFigures];
+    const classProbabilities = classProbabilitiesOf(config), { weights } = this.#validator;
+    const { value: first } = await this.#pictures.batches().next();
+    const { model, difference } = await shipModel(network, step, {
+      ...{ weights, how, classProbabilities, threads, images: first!.images },
+    });
+    const classes = data.classes.length;
+    const probabilities = tempered(judgement.distributions[wayOutput(how)]!, temperature);
+    const count = ({ length }: readonly unknown[]) => length;
+    const card: Omit<ModelCard, "format" | "file" | "classes"> = {
+      name: log.id,
+      about: `${config.model.family} of ${classes} species at ${network.spec.size} px.`,
+      input: {
+        ...{ name: "images", layout: "NCHW", size: network.spec.size, channels: "RGB", fit: "letterbox" },
+        ...{ mean: [0, 0, 0], std: [1, 1, 1] },
+        background: config.data.background === "fixed" ? PLAIN : config.data.background,
+      },
+      outputs: { ...OUTPUTS },
+      decode: {
+        family: config.model.family,
+        ...{ classProbabilities, how, suppression: SUPPRESSION },
+        heads: network.spec.heads.map(({ output, stride, anchors }) => ({
+          output,
+          stride,
+          anchors: anchors.map(([width, height]) => [width, height]),
+        })),
+      },
+      temperature,
+      trainedOn: {
+        ...{ run: log.id, profile, seed, sources: data.sources.map(withoutFolders), split: data.splitMode },
+        ...{ background: config.data.background, boxes: config.data.boxes },
+        pictures: {
+          train: count(data.rows.train),
+          validation: count(data.rows.validation),
+          test: count(data.rows.test),
+        },
+        ...{ pretrained: pretrained.from, epochs, steps, weights, configHash: hash },
+        commit: await currentCommit(),
+        date: new Date().toISOString().slice(0, 10),
+      },
+      metrics: { validation: cardFigures(judgement, probabilities, { classes }) },
+    };
+    const made = await writePackage(log.folder, { model, classes: data.classes, card });
+    return { ways, difference, model: await this.#measureTest(made) };
+  }
+
+  [Symbol.dispose](): void {
+    this.#pictures[Symbol.dispose]();
+    this.#cache[Symbol.dispose]();
+  }
+
+  #judge(ways: "one" | "all", signal?: AbortSignal) {
+    const { device = "cpu", onProgress } = this.#options;
+    return this.#validator.judge(ways, { device, threads: this.#parts.threads, onProgress, signal });
+  }
+
+  /** Looks at the test split, now that everything is chosen, and writes its figures into the card. */
+  async #measureTest(made: ModelPackage): Promise<ModelPackage> {
+    const { data, device, onProgress } = this.#options;
+    if (data.rows.test.length === 0) return made;
+    await using opened = await openModel(made.folder, { device, threads: this.#parts.threads });
+    const judgement = await judgeModel(opened, splitPictures(data, "test"), { ...(onProgress ? { onProgress } : {}) });
+    const probabilities = tempered(judgement.distributions[OUTPUTS.probabilities]!, made.card.temperature);
+    const test = cardFigures(judgement, probabilities, { classes: made.classes.length });
+    const card = { ...made.card, metrics: { ...made.card.metrics, test } };
+    await writeCard(made.folder, card);
+    return { ...made, card };
+  }
+}
+
+/** What is compiled and opened before. */
+interface TrainingParts {
+  readonly network: ReturnType<typeof buildNetwork>;
+  readonly step: Step;
+  readonly log: RunLog;
+  readonly accumulate: number;
+  readonly threads: number;
+}
+
+/** Behind transparent parts of a single file, for models whose data set has scenes there: the grey of YOLO's letterbox. */
+const PLAIN: [number, number, number] = [114, 114, 114];
+
+/** All that decides what a training does, for the run's log; nothing of where it lies. */
+async function resolvedSettings(
+  { config, data, profile, seed }: TrainOptions,
+  engine: "onnx" | "tfjs",
+): Promise<YamlValue> {
+  const { backup: { everyMinutes }, resumeFrom: _, ...training } = config.training;
+  const settings = {
+    ...config,
+    training: { ...training, backup: { everyMinutes } },
+    profile,
+    seed,
+    ...(engine === "onnx" ? {} : { engine }),
+    dataset: {
+      sources: data.sources,
+      split: data.splitMode,
+      classes: data.classes.length,
+      pictures: Object.fromEntries(Object.entries(data.rows).map(([split, rows]) => [split, rows.length])),
+      manifest: await sha256File(datasetPaths(data.dataFolder).manifest),
+    },
+  };
+  return JSON.parse(JSON.stringify(settings)); // without what is undefined
+}
+
+/** "folder:/home/someone/pictures" → "folder:pictures": a card is given away. */
+function withoutFolders(source: string): string {
+  return source.startsWith("folder:") ? `folder:${basename(source)}` : source;
+}

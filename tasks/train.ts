@@ -1,0 +1,155 @@
+/** `deno task train`: trains a detector by a configuration and writes its run and its model. */
+
+import { join } from "node:path";
+import { buildDataset, datasetPaths, openSource, readManifest } from "../lib/data/mod.ts";
+import {
+  type CardFigures,
+  copyPackage,
+  defaultProfile,
+  openDataset,
+  parseSeed,
+  parseSource,
+  type Profile,
+  readProfile,
+  readTrainingConfig,
+  trainExperiment,
+  type TrainResult,
+} from "../lib/experiment/mod.ts";
+import { progress } from "../lib/notebook/mod.ts";
+import {
+  type Device,
+  DEVICES,
+  exists,
+  InputError,
+  integerFlag,
+  runCommand,
+  watchInterrupt,
+} from "../lib/runtime/mod.ts";
+import { speciesNames } from "../lib/species/mod.ts";
+
+/** The data set of the profile; built first where there is none. */
+async function dataOf(
+  { name, species, source: usual, seed }: Profile,
+  { folder = join("data", name), source }: { folder: string | undefined; source: string | undefined },
+) {
+  const { manifest } = datasetPaths(folder);
+  const wanted = source === undefined ? usual : parseSource(source, "--source", Deno.cwd());
+  if (!(await exists(manifest))) {
+    console.error(`${folder}: no data set yet; building it from ${wanted}`);
+    await buildDataset({
+      source: await openSource(wanted),
+      out: folder,
+      names: speciesNames,
+      seed,
+      species,
+      onProgress: progress("build"),
+    });
+  } else if (source !== undefined) {
+    const found = new Set((await readManifest(manifest)).map((row) => row.source));
+    if (!found.has(wanted)) {
+      throw new InputError(
+        `--source: expected ${[...found].join(", ")}, which ${folder} was built from, found "${source}"; ` +
+          `give --data another folder`,
+      );
+    }
+  }
+  return await openDataset({ dataFolder: folder, species, warn: console.error });
+}
+
+function percent(share: number): string {
+  return (100 * share).toFixed(1);
+}
+
+function figuresText(split: string, { n, top1, top1_ci95, top5, map50, map50_95, ece }: CardFigures): string {
+  const boxes = map50 === undefined ? "" : `, mAP50 ${percent(map50)} %, mAP50-95 ${percent(map50_95 ?? 0)} %`;
+  return `${split}: top-1 ${percent(top1)} % [${top1_ci95.map(percent).join(", ")}], top-5 ${
+    percent(top5)
+  } %${boxes}, ` +
+    `calibration error ${percent(ece)} % (${n} pictures)`;
+}
+
+function resultText({ folder, fit, model, ways, waitShare }: TrainResult): string {
+  const lines = [
+    `${folder}: ${fit.reason} after ${fit.epochs} epochs, ${fit.step} steps, ${Math.round(fit.seconds)} s; ` +
+    `${percent(waitShare)} % of it waiting for pictures`,
+  ];
+  if (fit.nonFinite > 0) lines.push(`${fit.nonFinite} steps were not finite and changed nothing; see log.jsonl`);
+  if (!model) lines.push(`no model yet; "--resume auto" goes on from ${fit.checkpoint ?? "the last checkpoint"}`);
+  else {
+    const { metrics, decode } = model.card;
+    lines.push(
+      `from cells to species by "${decode.how}"${ways.length > 1 ? ", the best of all ways on validation" : ""}`,
+    );
+    for (const split of ["validation", "test"] as const) {
+      if (metrics[split]) lines.push(figuresText(split, metrics[split]));
+    }
+  }
+  return lines.join("\n");
+}
+
+using interrupt = watchInterrupt(() =>
+  console.error("\nfinishing the step, then a checkpoint; Ctrl-C again ends at once")
+);
+
+await runCommand({
+  usage: "deno task train",
+  about:
+    "Trains a detector: builds the profile's data set where it is missing, trains, and writes RUNS/ID with the log, " +
+    "checkpoints and the model. Ctrl-C writes a checkpoint and stops (status 130; after SIGTERM 143); --resume auto goes on, " +
+    "to the same bits as without the stop.",
+  flags: {
+    config: { type: "string", value: "FILE", help: "the settings, e.g. configs/yolov3/baseline.yaml" },
+    profile: { type: "string", value: "NAME", default: defaultProfile, help: "smoke, quick, national or blog" },
+    resume: {
+      type: "string",
+      value: "auto|PATH",
+      help: "go on with the newest unfinished run, or from a checkpoint or run",
+    },
+    "force-new-run": { type: "boolean", help: "begin a new run, whatever there is to resume" },
+    device: { type: "string", value: "NAME", default: "cpu", help: DEVICES.join(", ") },
+    engine: { type: "string", value: "NAME", default: "onnx", help: "onnx, or tfjs: slow, to compare" },
+    source: { type: "string", value: "NAME", help: "of a data set to be built: sprites, folder:PATH, hub:OWNER/NAME" },
+    data: { type: "string", value: "DIR", help: "the data folder (default: data/PROFILE)" },
+    runs: { type: "string", value: "DIR", default: "runs", help: "the folder of runs" },
+    name: { type: "string", value: "DIR", help: "also write the model as a package there, e.g. models/kanto" },
+    seed: { type: "string", value: "N", help: "of weights, order and augmentation (default: the profile's)" },
+    threads: { type: "string", value: "N", help: "CPU threads of a step (default: one a core)" },
+    workers: { type: "string", value: "N", help: "workers that draw pictures (default: one for two cores, at most 4)" },
+  },
+  async run({ config: path, profile: profileName, device, engine, ...flags }) {
+    if (path === undefined) {
+      throw new InputError("deno task train: expected --config FILE, e.g. configs/yolov3/baseline.yaml; see --help");
+    }
+    if (!(DEVICES as readonly string[]).includes(device)) {
+      throw new InputError(`--device: expected ${DEVICES.join(", ")}, found "${device}"`);
+    }
+    if (engine !== "onnx" && engine !== "tfjs") {
+      throw new InputError(`--engine: expected onnx or tfjs, found "${engine}"`);
+    }
+    const profile = await readProfile(profileName);
+    const config = await readTrainingConfig(path, { profile: profile.name });
+    const data = await dataOf(profile, { folder: flags.data, source: flags.source });
+    const result = await trainExperiment({
+      ...{ config, data, runsFolder: flags.runs, profile: profile.name, resume: flags.resume },
+      ...{ device: device as Device, engine, signal: interrupt.signal },
+      seed: flags.seed === undefined ? profile.seed : parseSeed(flags.seed, "--seed"),
+      forceNewRun: flags["force-new-run"],
+      ...(flags.threads === undefined ? {} : { threads: integerFlag("threads", flags.threads, 1, 1024) }),
+      ...(flags.workers === undefined ? {} : { workers: integerFlag("workers", flags.workers, 0, 64) }),
+      onProgress: progress("train"),
+      warn: console.error,
+    });
+    console.error(resultText(result));
+    if (result.model && flags.name !== undefined) {
+      const { folder } = await copyPackage(result.folder, flags.name);
+      console.error(`${folder}: the model as a package`);
+    }
+    const { run, folder, fit, model, ways, difference, pretrained, waitShare } = result;
+    const document = { run, folder, ...fit, pretrained, waitShare, ways, difference, metrics: model?.card.metrics };
+    if (interrupt.exitStatus !== undefined && !model) {
+      if (flags.json) console.log(JSON.stringify(document, null, 2));
+      Deno.exit(interrupt.exitStatus);
+    }
+    return document;
+  },
+});
