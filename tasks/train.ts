@@ -60,11 +60,10 @@ function percent(share: number): string {
   return (100 * share).toFixed(1);
 }
 
-function figuresText(split: string, { n, top1, top1_ci95, top5, map50, map50_95, ece }: CardFigures): string {
-  const boxes = map50 === undefined ? "" : `, mAP50 ${percent(map50)} %, mAP50-95 ${percent(map50_95 ?? 0)} %`;
-  return `${split}: top-1 ${percent(top1)} % [${top1_ci95.map(percent).join(", ")}], top-5 ${
-    percent(top5)
-  } %${boxes}, ` +
+function figuresText(split: string, figures: CardFigures): string {
+  const { n, top1, "top1_ci95": between, top5, map50, "map50_95": map, ece } = figures;
+  const boxes = map50 === undefined ? "" : `, mAP50 ${percent(map50)} %, mAP50-95 ${percent(map ?? 0)} %`;
+  return `${split}: top-1 ${percent(top1)} % [${between.map(percent).join(", ")}], top-5 ${percent(top5)} %${boxes}, ` +
     `calibration error ${percent(ece)} % (${n} pictures)`;
 }
 

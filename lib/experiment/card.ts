@@ -45,6 +45,8 @@ export const cardSchema = z.strictObject({
     std: z.tuple([z.number().positive(), z.number().positive(), z.number().positive()]),
     /** As large as fits, aspect kept, in the middle of the square. */
     fit: z.literal("letterbox"),
+    /** What is fitted: the whole picture, or the part of it that is not transparent. */
+    view: z.enum(["picture", "content"]),
     /** Red, green, blue in 0 … 255: behind transparent parts and beside what is not square. */
     background: z.tuple([byte, byte, byte]),
   }),

@@ -41,11 +41,14 @@ const model = z.strictObject({
 const data = z.strictObject({
   /** A picture's box: the whole frame, as its label says, or what is not transparent. */
   boxes: z.enum(["frame", "content"]).default("frame"),
+  /** What fills the network's input: the whole picture, or the part of it that is not transparent, so that margins do not matter. */
+  view: z.enum(["picture", "content"]).default("picture"),
   /** Behind what is still transparent: a scene that belongs to the picture, or red, green, blue. */
   background: z.union([z.literal("fixed"), z.tuple([byte, byte, byte])], { error: "fixed or [red, green, blue]" })
     .default("fixed"),
   augmentation: augmentation.default("none"),
-  sampler: z.enum(["shuffled", "classBalanced"]).default("shuffled"),
+  /** groupBalanced: a group of near-duplicates counts once, and every species as often. */
+  sampler: z.enum(["shuffled", "classBalanced", "groupBalanced"]).default("shuffled"),
 });
 
 const loss = z.strictObject({

@@ -5,21 +5,28 @@ import {
   type BatchLoaderOptions,
   checkLabel,
   chooseSpecies,
+  classBalanced,
   type Colour,
   datasetPaths,
+  decodedSize,
   forEvaluation,
+  groupBalanced,
   labelText,
   type ManifestRow,
   openCache,
   type PictureCache,
   readManifest,
   resplit,
+  type Sampler,
+  shuffled,
   type Split,
   type SplitMode,
   splits,
+  type View,
 } from "../data/mod.ts";
 import { InputError, type ProgressListener, reason } from "../runtime/mod.ts";
 import { type Species, species as allSpecies } from "../species/mod.ts";
+import type { TrainingConfig } from "./config.ts";
 
 /** Settings of `openDataset`. */
 export interface OpenDatasetOptions {
@@ -65,7 +72,6 @@ export async function openDataset(
   }
   const own = built.filter(({ dex }) => isChosen(dex));
   if (own.length < built.length) warn(`${dataFolder}: ${built.length - own.length} pictures of other species left out`);
-  await checkLabels(dataFolder, own);
   const rows = anew ? resplit(own, anew) : own;
   const bySplit = Object.fromEntries(
     splits.map((split) => [split, rows.filter((row) => row.split === split)]),
@@ -80,6 +86,7 @@ export async function openDataset(
         `run "deno task data build"`,
     );
   }
+  await checkLabels(dataFolder, own);
   const trained = new Set(bySplit.train.map(({ dex }) => dex));
   const without = classes.filter(({ dex }) => !trained.has(dex));
   if (without.length > 0) {
@@ -124,16 +131,24 @@ async function checkLabels(dataFolder: string, rows: readonly ManifestRow[]): Pr
   for (let at = 0; at < rows.length; at += FILES) await Promise.all(rows.slice(at, at + FILES).map(check));
 }
 
-/** Opens the decoded pictures of some splits, at most `size` pixels a side; decodes them first where needed. */
+/**
+ * Opens the decoded pictures of some splits for a network's input of `size` pixels; decodes them first where needed. Where only the
+ * content is shown they are kept twice as large, for it fills half of many sprites.
+ */
 export function openPictures(
   { dataFolder, rows }: Dataset,
-  { size, splits: wanted = splits, onProgress }: {
+  { size, view, splits: wanted = splits, onProgress }: {
     readonly size: number;
+    readonly view: View;
     readonly splits?: readonly Split[];
     readonly onProgress?: ProgressListener | undefined;
   },
 ): Promise<PictureCache> {
-  return openCache(wanted.flatMap((split) => rows[split]), { dataFolder, size, ...(onProgress ? { onProgress } : {}) });
+  const kept = decodedSize(size, view);
+  return openCache(wanted.flatMap((split) => rows[split]), {
+    ...{ dataFolder, size: kept },
+    ...(onProgress ? { onProgress } : {}),
+  });
 }
 
 /** How the pictures of a split are shown: by the training's settings. */
@@ -142,6 +157,12 @@ export interface ShownAs {
   readonly batch: number;
   readonly background: Colour | "fixed";
   readonly boxes: "frame" | "content";
+  readonly view: View;
+}
+
+/** The order in which an epoch visits these rows. */
+export function samplerOf(name: TrainingConfig["data"]["sampler"], rows: readonly ManifestRow[]): Sampler {
+  return { shuffled, classBalanced, groupBalanced: groupBalanced(rows.map(({ group }) => group)) }[name];
 }
 
 /** The batches of a split for evaluation: every picture once, in order, not augmented. Labels count the data set's classes. */
@@ -149,12 +170,12 @@ export function evaluationLoader(
   { rows, classes }: Dataset,
   split: Split,
   cache: PictureCache,
-  { size, batch, background, boxes }: ShownAs,
+  { size, batch, background, boxes, view }: ShownAs,
   { workers = 1 }: { readonly workers?: number } = {},
 ): BatchLoader {
   return new BatchLoader(cache, rows[split], {
     ...forEvaluation,
-    ...{ batchSize: batch, size, background, boxes, workers },
+    ...{ batchSize: batch, size, background, boxes, view, workers },
     classes: classes.map(({ classId }) => classId),
   });
 }
@@ -163,12 +184,12 @@ export function evaluationLoader(
 export function trainingLoader(
   { rows, classes }: Dataset,
   cache: PictureCache,
-  { size, batch, background, boxes }: ShownAs,
+  { size, batch, background, boxes, view }: ShownAs,
   options: Pick<BatchLoaderOptions, "augmentation" | "sampler" | "seed" | "workers">,
 ): BatchLoader {
   return new BatchLoader(cache, rows.train, {
     ...options,
-    ...{ batchSize: batch, size, background, boxes, dropLast: true },
+    ...{ batchSize: batch, size, background, boxes, view, dropLast: true },
     classes: classes.map(({ classId }) => classId),
   });
 }

@@ -13,7 +13,7 @@ import {
   type Share,
 } from "../evaluate/mod.ts";
 import { type ProgressListener, WorkError } from "../runtime/mod.ts";
-import { OUTPUTS } from "./graphs.ts";
+import { judgedBatch, OUTPUTS } from "./graphs.ts";
 import { judge, type JudgedBatch, type Judgement } from "./judge.ts";
 import { calibrationOf, tempered } from "./figures.ts";
 import type { OpenedModel } from "./open_model.ts";
@@ -21,7 +21,7 @@ import type { PictureFacts, PictureSet } from "./picture_sets.ts";
 
 /** Settings of `evaluateModel`. */
 export interface EvaluateModelOptions {
-  /** Pictures in a batch. Default: 16. */
+  /** Pictures in a batch, fewer where the model has very many scores. Default: 16. */
   readonly batch?: number;
   /** Measure the time of one picture, which takes a few seconds. Default: true. */
   readonly latency?: boolean;
@@ -42,7 +42,7 @@ export interface PartAccuracy {
   readonly n: number;
   readonly correct: number;
   readonly top1: number;
-  readonly top1_ci95: readonly [number, number];
+  readonly "top1_ci95": readonly [number, number];
 }
 
 /** How good a model is; shares in 0 … 1, intervals by Wilson, 95 %. */
@@ -52,21 +52,21 @@ export interface ModelReport {
   readonly pictures: string;
   readonly n: number;
   readonly top1: number;
-  readonly top1_ci95: readonly [number, number];
+  readonly "top1_ci95": readonly [number, number];
   readonly top5: number;
-  readonly top5_ci95: readonly [number, number];
+  readonly "top5_ci95": readonly [number, number];
   /** By bootstrap over whole near-duplicate groups, where they are known: pictures of one drawing tell less than as many drawings. */
-  readonly top1_ci95_groups?: readonly [number, number];
+  readonly "top1_ci95_groups"?: readonly [number, number];
   /** As COCO counts them; absent for a model without boxes. */
   readonly map50?: number;
-  readonly map50_95?: number;
+  readonly "map50_95"?: number;
   /** Expected calibration error and negative log-likelihood at the card's temperature, and without it. */
   readonly ece: number;
   readonly nll: number;
   readonly temperature: number;
   readonly untempered: { readonly ece: number; readonly nll: number };
   /** Of one picture in the model alone. */
-  readonly latency_ms?: { readonly p50: number; readonly p95: number; readonly threads: number };
+  readonly "latency_ms"?: { readonly p50: number; readonly p95: number; readonly threads: number };
   readonly perClass: readonly (NamedSpecies & PartAccuracy & { readonly ap50?: number })[];
   readonly perGeneration: readonly ({ readonly generation: number } & PartAccuracy)[];
   /** By the kind of picture that the path tells. */
@@ -98,7 +98,11 @@ export async function judgeModel(
   { batch = 16, onProgress, signal }: Pick<EvaluateModelOptions, "batch" | "onProgress" | "signal"> = {},
 ): Promise<ModelJudgement> {
   const { card, classes, session } = model;
-  using opened = await pictures.open({ card, dex: classes.map(({ dex }) => dex), batch });
+  using opened = await pictures.open({
+    card,
+    dex: classes.map(({ dex }) => dex),
+    batch: judgedBatch({ heads: card.decode.heads, size: card.input.size, classes: classes.length }, batch),
+  });
   const facts: PictureFacts[] = [];
   const batches = async function* (): AsyncGenerator<JudgedBatch> {
     for await (const each of opened.batches()) {

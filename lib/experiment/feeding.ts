@@ -5,6 +5,7 @@ import type { YoloSpec } from "../models/mod.ts";
 import { tensor } from "../runtime/mod.ts";
 import { type AssignmentOptions, type BatchSource, yoloTargets } from "../train/mod.ts";
 import { type Dataset, evaluationLoader, type ShownAs } from "./dataset.ts";
+import { judgedBatch } from "./graphs.ts";
 import type { JudgedBatch } from "./judge.ts";
 
 /** What the feeding of training tells of itself. */
@@ -72,7 +73,8 @@ export class ValidationPictures implements Disposable {
       readonly workers: number;
     },
   ) {
-    this.#loader = evaluationLoader(dataset, "validation", cache, shown, { workers });
+    const batch = judgedBatch(spec, shown.batch);
+    this.#loader = evaluationLoader(dataset, "validation", cache, { ...shown, batch }, { workers });
     this.#spec = spec;
     this.#assignment = assignment;
     this.total = this.#loader.length;

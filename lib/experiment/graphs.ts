@@ -24,6 +24,20 @@ export const CANDIDATES = { scores: "candidates/scores", places: "candidates/pla
 /** The most scores of a picture that are looked at as detections; COCO's figures take at most 100 boxes after suppression. */
 const MOST_CANDIDATES = 1000;
 
+/** The most scores of a batch that is judged: with 1,025 classes at 416 px a single picture has 11 million. */
+const MOST_SCORES = 1.6e7;
+
+/** How many pictures may be judged at a time, so that their scores need no more than a few hundred megabytes; at most `wanted`. */
+export function judgedBatch(
+  { heads, size, classes }: Pick<YoloSpec, "size" | "classes"> & {
+    readonly heads: readonly { readonly stride: number; readonly anchors: readonly unknown[] }[];
+  },
+  wanted: number,
+): number {
+  const rows = heads.reduce((sum, { stride, anchors }) => sum + anchors.length * (size / stride) ** 2, 0);
+  return Math.max(1, Math.min(wanted, Math.floor(MOST_SCORES / Math.max(1, rows * classes))));
+}
+
 /**
  * The graph that is shipped: "images" to "probabilities" [N, C], "boxes" [N, R, 4], "objectness" [N, R] and "scores" [N, R, C],
  * batch normalisation folded into the convolutions. The network's own graph is left as it is.

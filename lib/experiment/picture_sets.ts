@@ -59,7 +59,7 @@ export function splitPictures(dataset: Dataset, split: Split): PictureSet {
   const name = `${dataset.dataFolder}, ${split} (${dataset.splitMode})`;
   return {
     name,
-    async open({ card: { input: { size }, trainedOn: { background, boxes } }, dex, batch }) {
+    async open({ card: { input: { size, view }, trainedOn: { background, boxes } }, dex, batch }) {
       const labelOf = new Map(dex.map((number, label) => [number, label]));
       const rows = dataset.rows[split].filter((row) => labelOf.has(row.dex));
       if (rows.length === 0) {
@@ -70,8 +70,8 @@ export function splitPictures(dataset: Dataset, split: Split): PictureSet {
         rows: { ...dataset.rows, [split]: rows },
         classes: dex.map(speciesByDex),
       };
-      const cache = await openPictures(own, { size, splits: [split] });
-      const loader = evaluationLoader(own, split, cache, { size, batch, background, boxes });
+      const cache = await openPictures(own, { size, view, splits: [split] });
+      const loader = evaluationLoader(own, split, cache, { size, batch, background, boxes, view });
       const byId = new Map(rows.map((row) => [row.id, row]));
       return {
         total: rows.length,
@@ -103,7 +103,7 @@ export function splitPictures(dataset: Dataset, split: Split): PictureSet {
 export function folderPictures(path: string): PictureSet {
   return {
     name: path,
-    async open({ card: { input: { size, background, mean, std } }, dex, batch }) {
+    async open({ card: { input: { size, view, background, mean, std } }, dex, batch }) {
       const { items, skipped } = await (await openSource(`folder:${path}`)).list();
       const labelOf = new Map(dex.map((number, label) => [number, label]));
       const known = items.filter((item) => labelOf.has(item.dex));
@@ -113,7 +113,10 @@ export function folderPictures(path: string): PictureSet {
       const left: SkippedItem[] = [...skipped];
       const read = async (item: typeof items[number]) => {
         try {
-          return { item, ...await readPictureFile(item.file, { size, background, normalisation: { mean, std } }) };
+          return {
+            item,
+            ...await readPictureFile(item.file, { size, view, background, normalisation: { mean, std } }),
+          };
         } catch (error) {
           if (!(error instanceof InputError)) throw error;
           left.push({ path: item.path, cause: error.message.replace(`${item.file}: `, "") });

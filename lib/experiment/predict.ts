@@ -1,10 +1,10 @@
 /** Which species pictures show, by a trained model. */
 
-import { readPictureFile } from "../data/mod.ts";
+import { type PictureFile, readPictureFile } from "../data/mod.ts";
 import { type Rectangle, topK } from "../evaluate/mod.ts";
 import { InputError, type ProgressListener } from "../runtime/mod.ts";
 import { tempered } from "./figures.ts";
-import { CANDIDATES, OUTPUTS } from "./graphs.ts";
+import { CANDIDATES, judgedBatch, OUTPUTS } from "./graphs.ts";
 import { detectionsOf } from "./judge.ts";
 import type { OpenedModel } from "./open_model.ts";
 import { stackPlanes } from "./picture_sets.ts";
@@ -52,13 +52,14 @@ export async function predictPictures(
     throw new InputError(`predict: expected a batch of 1 … 16 pictures, found ${batch}`);
   }
   if (!Number.isInteger(top) || top < 1) throw new InputError(`predict: expected at least one guess, found ${top}`);
-  const { size, background, mean, std, name } = card.input;
+  const { size, view, background, mean, std, name } = card.input;
   const count = Math.min(top, classes.length);
   const predictions: Prediction[] = [];
-  for (let at = 0; at < files.length; at += batch) {
-    const part = files.slice(at, at + batch);
+  const step = judgedBatch({ heads: card.decode.heads, size, classes: classes.length }, batch);
+  for (let at = 0; at < files.length; at += step) {
+    const part = files.slice(at, at + step);
     const pictures = await Promise.all(
-      part.map((file) => readPictureFile(file, { size, background, normalisation: { mean, std } })),
+      part.map((file) => readPictureFile(file, { size, view, background, normalisation: { mean, std } })),
     );
     const found = await session.run({ [name]: stackPlanes(pictures.map(({ planes }) => planes), size) });
     const raw = found[OUTPUTS.probabilities]!.data as Float32Array;
@@ -69,7 +70,7 @@ export async function predictPictures(
     const boxes = found[CANDIDATES.scores] && detectionsOf(found, { classes: classes.length, size, suppression });
     for (const [i, image] of part.entries()) {
       const labels = best.subarray(i * count, (i + 1) * count);
-      const surest = boxes?.[i]!.find(({ classId }) => classId === labels[0]);
+      const surest = boxes?.[i]?.find(({ classId }) => classId === labels[0]);
       predictions.push({
         image,
         top: Array.from(labels, (label) => ({
@@ -86,14 +87,10 @@ export async function predictPictures(
 }
 
 /** From pixels of the letterboxed square to parts of the picture. */
-function partOfPicture(
-  { left, top, right, bottom }: Rectangle,
-  { width, height }: { readonly width: number; readonly height: number },
-  size: number,
-): Rectangle {
-  const longer = Math.max(width, height);
-  const across = (x: number) => clip((x / size * longer - (longer - width) / 2) / width);
-  const down = (y: number) => clip((y / size * longer - (longer - height) / 2) / height);
+function partOfPicture({ left, top, right, bottom }: Rectangle, { shown }: PictureFile, size: number): Rectangle {
+  const wide = shown.right - shown.left, high = shown.bottom - shown.top, longer = Math.max(wide, high);
+  const across = (x: number) => clip(shown.left + x / size * longer - (longer - wide) / 2);
+  const down = (y: number) => clip(shown.top + y / size * longer - (longer - high) / 2);
   return { left: across(left), top: down(top), right: across(right), bottom: down(bottom) };
 }
 

@@ -2,7 +2,7 @@
 
 import { dirname, join } from "node:path";
 import { describeError, exists, WorkError } from "../runtime/mod.ts";
-import { listRuns } from "../track/mod.ts";
+import { listRuns, readRun } from "../track/mod.ts";
 import { copyRun, findResume, readResume, type Resume, type TensorSpec, TrainError } from "../train/mod.ts";
 
 /** Settings of `chooseRun`. */
@@ -68,7 +68,12 @@ async function fromPath(
     warn: (message: string) => void;
   },
 ): Promise<ChosenRun> {
-  const resume = await readResume(path, { tensors, warn });
+  // A run's own folder: what is wrong with its newest checkpoint is then the error, not a warning.
+  const own = await exists(join(path, "log.jsonl")) ? (await readRun(path)).id : undefined;
+  const resume = own === undefined
+    ? await readResume(path, { tensors, warn })
+    : await findResume({ folder: path, runId: own, tensors, warn });
+  if (!resume) throw new TrainError(`${path}: expected a checkpoint to go on from, found none`);
   const id = resume.progress.runId;
   if (id === "") throw new TrainError(`${resume.path}: expected a checkpoint of a run, found one without a run`);
   const home = join(runsFolder, id), origin = dirname(dirname(resume.path));

@@ -1,7 +1,7 @@
 /** One training from its settings to a checked model: network, data, fit, the best weights as ONNX, figures. */
 
 import { basename, join } from "node:path";
-import { classBalanced, datasetPaths, shuffled } from "../data/mod.ts";
+import { datasetPaths } from "../data/mod.ts";
 import { currentCommit, type Device, type ProgressListener, sha256File, type YamlValue } from "../runtime/mod.ts";
 import { configHash, describeEnvironment, runId, type RunLog, startRun } from "../track/mod.ts";
 import {
@@ -21,7 +21,7 @@ import {
 import { exists } from "../runtime/mod.ts";
 import { type ModelCard, type ModelPackage, writeCard, writePackage } from "./card.ts";
 import { augmentationOf, type TrainingConfig } from "./config.ts";
-import { type Dataset, openPictures, type ShownAs, trainingLoader } from "./dataset.ts";
+import { type Dataset, openPictures, samplerOf, type ShownAs, trainingLoader } from "./dataset.ts";
 import { judgeModel } from "./evaluate_model.ts";
 import { type Feeding, feedTraining, ValidationPictures } from "./feeding.ts";
 import { cardFigures, compareWays, tempered, validationFigures, type WayFigures } from "./figures.ts";
@@ -153,13 +153,13 @@ class Training implements Disposable {
 
   static async open(options: TrainOptions, parts: TrainingParts): Promise<Training> {
     const { config, data, seed, onProgress } = options, { spec } = parts.network;
-    const { batch } = config.training, { background, boxes } = config.data;
+    const { batch } = config.training, { background, boxes, view } = config.data;
     const workers = options.workers ?? Math.max(1, Math.min(4, Math.floor(navigator.hardwareConcurrency / 2)));
-    const shown: ShownAs = { size: spec.size, batch, background, boxes };
-    const cache = await openPictures(data, { size: spec.size, onProgress });
+    const shown: ShownAs = { size: spec.size, batch, background, boxes, view };
+    const cache = await openPictures(data, { size: spec.size, view, onProgress });
     const loader = trainingLoader(data, cache, shown, {
       augmentation: augmentationOf(config.data.augmentation),
-      sampler: config.data.sampler === "classBalanced" ? classBalanced : shuffled,
+      sampler: samplerOf(config.data.sampler, data.rows.train),
       ...{ seed, workers },
     });
     const assignment = assignmentOf(config.loss);
@@ -221,12 +221,11 @@ class Training implements Disposable {
   }
 
   async ship(
-    { epochs, step: steps }: FitResult,
+    result: FitResult,
     { hash, pretrained }: { hash: string; pretrained: Pretrained },
   ): Promise<Pick<TrainResult, "ways" | "difference"> & { model: ModelPackage }> {
     const { config, data, profile, seed } = this.#options, { log, network, step, threads } = this.#parts;
-    const best = bestCheckpointPath(log.folder);
-    if (await exists(best)) await step.load((await readCheckpoint(best)).state);
+    const { epochs, steps } = await this.#loadBest(result);
     const judgement = await this.#judge("all");
     const ways = compareWays(judgement), [{ way: how, temperature }] = ways as [WayFigures];
     const classProbabilities = classProbabilitiesOf(config), { weights } = this.#validator;
@@ -241,7 +240,14 @@ class Training implements Disposable {
       name: log.id,
       about: `${config.model.family} of ${classes} species at ${network.spec.size} px.`,
       input: {
-        ...{ name: "images", layout: "NCHW", size: network.spec.size, channels: "RGB", fit: "letterbox" },
+        ...{
+          name: "images",
+          layout: "NCHW",
+          size: network.spec.size,
+          channels: "RGB",
+          fit: "letterbox",
+          view: config.data.view,
+        },
         ...{ mean: [0, 0, 0], std: [1, 1, 1] },
         background: config.data.background === "fixed" ? PLAIN : config.data.background,
       },
@@ -282,6 +288,20 @@ class Training implements Disposable {
   #judge(ways: "one" | "all", signal?: AbortSignal) {
     const { device = "cpu", onProgress } = this.#options;
     return this.#validator.judge(ways, { device, threads: this.#parts.threads, onProgress, signal });
+  }
+
+  /** Loads the best weights; of a training that a budget ended within an epoch the last ones, where they are better. */
+  async #loadBest({ best, reason, epochs, step: steps }: FitResult): Promise<{ epochs: number; steps: number }> {
+    const { log, network: { spec: { classes } }, step } = this.#parts;
+    const path = bestCheckpointPath(log.folder);
+    if (!best || !(await exists(path))) return { epochs, steps };
+    if ((reason === "step budget" || reason === "time budget") && best.step < steps) {
+      const last = validationFigures(await this.#judge("one"), this.#validator.way, { classes })[best.metric]!;
+      const { mode } = monitorOf(this.#options.config.training);
+      if (mode === "max" ? last >= best.value : last <= best.value) return { epochs, steps };
+    }
+    await step.load((await readCheckpoint(path)).state);
+    return { epochs: best.epoch + 1, steps: best.step };
   }
 
   /** Looks at the test split, now that everything is chosen, and writes its figures into the card. */

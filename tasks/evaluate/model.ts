@@ -65,8 +65,8 @@ function percent(share: number): string {
   return (100 * share).toFixed(1);
 }
 
-function accuracyText({ top1, top1_ci95, n }: PartAccuracy) {
-  return { "top-1 %": percent(top1), "95 %": `[${top1_ci95.map(percent).join(", ")}]`, pictures: n };
+function accuracyText({ top1, "top1_ci95": between, n }: PartAccuracy) {
+  return { "top-1 %": percent(top1), "95 %": `[${between.map(percent).join(", ")}]`, pictures: n };
 }
 
 function reportText(report: ModelReport): string {

@@ -13,6 +13,7 @@ import {
   renderBatch,
   type RenderJob,
   type RenderSettings,
+  type View,
 } from "./render.ts";
 import { inOrder, type Sampler, shuffled } from "./sampler.ts";
 
@@ -32,7 +33,7 @@ export interface BatchLoaderOptions {
   /** A picture's own box: the whole frame (as in the YOLO dataset) or what is not transparent. */
   readonly boxes?: "frame" | "content";
   /** What fills the frame: the whole picture, or the part of it that is not transparent, so that margins do not matter. Default: "picture". */
-  readonly view?: "picture" | "content";
+  readonly view?: View;
   /** By default pixels are in 0 … 1. */
   readonly normalisation?: Normalisation;
   /** Whether a last batch that is not full is left out. */

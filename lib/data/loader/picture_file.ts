@@ -2,15 +2,18 @@
 
 import { describeError, InputError, reason } from "../../runtime/mod.ts";
 import { layOver, letterbox, pictureFrom } from "../augment/mod.ts";
+import type { Rectangle } from "../augment/polygon.ts";
 import { type Colour, plainBackground } from "../backgrounds.ts";
 import { decodeFile } from "../decode.ts";
 import { shrinkPicture } from "./decode.ts";
-import { type Normalisation, writePlanes } from "./render.ts";
+import { decodedSize, type Normalisation, type View, writePlanes } from "./render.ts";
 
 /** Settings of `readPictureFile`. */
 export interface PictureFileOptions {
   /** Side of the square in pixels. */
   readonly size: number;
+  /** What fills the square. Default: "picture". */
+  readonly view?: View;
   /** Behind transparent parts and beside what is not square. */
   readonly background: Colour;
   /** By default pixels are in 0 … 1. */
@@ -24,6 +27,8 @@ export interface PictureFile {
   /** Of the picture as it is shown, pixels; a large one is told as it was shrunk to 416. */
   readonly width: number;
   readonly height: number;
+  /** The part of it that fills the square's width or height, in 0 … 1 of the picture's. */
+  readonly shown: Rectangle;
 }
 
 /**
@@ -32,7 +37,7 @@ export interface PictureFile {
  */
 export async function readPictureFile(
   path: string,
-  { size, background, normalisation }: PictureFileOptions,
+  { size, view = "picture", background, normalisation }: PictureFileOptions,
 ): Promise<PictureFile> {
   let bytes: Uint8Array;
   try {
@@ -43,11 +48,16 @@ export async function readPictureFile(
   try {
     const { pictures: [picture], verbatim } = await decodeFile(bytes);
     // A build keeps the file itself where it can; a JPEG is shrunk while it is decoded, which rounds otherwise.
-    const { pixels, channels, width, height } = await shrinkPicture(verbatim ? bytes : picture!, size);
-    const square = letterbox(pictureFrom(pixels, width, height, channels), size, 0).render();
+    const kept = decodedSize(size, view);
+    const { pixels, channels, width, height, content } = await shrinkPicture(verbatim ? bytes : picture!, kept);
+    const [left, top, right, bottom] = view === "content" ? content : [0, 0, width, height];
+    const square = letterbox(pictureFrom(pixels, width, height, channels), size, 0, {
+      view: { left, top, right, bottom },
+    }).render();
     const planes = new Float32Array(3 * size * size);
     writePlanes(layOver(square, plainBackground(background, size, size)), planes, { normalisation });
-    return { planes, width: picture!.width, height: picture!.height };
+    const shown = { left: left / width, top: top / height, right: right / width, bottom: bottom / height };
+    return { planes, width: picture!.width, height: picture!.height, shown };
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
     throw new InputError(`${path}: ${describeError(error)}`, { cause: error });

@@ -8,19 +8,20 @@ import { BatchLoader, forEvaluation } from "./batches.ts";
 import { openCache } from "./cache.ts";
 import { makeDataset } from "./fixture.ts";
 import { readPictureFile } from "./picture_file.ts";
+import { decodedSize } from "./render.ts";
 
 Deno.test("a file becomes the same numbers as the loader makes of the same picture of a data set", async () => {
   await using data = await makeDataset();
-  for (const size of [32, 64]) {
-    using cache = await openCache(data.rows, { ...data, size, workers: 1 });
+  for (const [size, view] of [[32, "picture"], [64, "picture"], [32, "content"]] as const) {
+    using cache = await openCache(data.rows, { ...data, size: decodedSize(size, view), workers: 1 });
     using loader = new BatchLoader(cache, data.rows, {
       ...forEvaluation,
-      ...{ batchSize: data.rows.length, size, background: [10, 200, 30], workers: 0 },
+      ...{ batchSize: data.rows.length, size, background: [10, 200, 30], view, workers: 0 },
     });
     const { value: batch } = await loader.epoch(0).next();
     for (const [index, row] of data.rows.entries()) {
       const path = join(datasetPaths(data.dataFolder).processed, row.image);
-      const { planes, width, height } = await readPictureFile(path, { size, background: [10, 200, 30] });
+      const { planes, width, height } = await readPictureFile(path, { size, view, background: [10, 200, 30] });
       assert.deepEqual([width, height], [row.width, row.height]);
       assert.deepEqual(planes, batch!.images.slice(index * 3 * size * size, (index + 1) * 3 * size * size), row.id);
     }

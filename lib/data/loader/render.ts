@@ -21,6 +21,14 @@ export interface Normalisation {
   readonly std: readonly [number, number, number];
 }
 
+/** What fills the frame: the whole picture, or the part of it that is not transparent. */
+export type View = "picture" | "content";
+
+/** The longest side of decoded pictures, in pixels, for frames of `size`: the content may be half of a picture. */
+export function decodedSize(size: number, view: View): number {
+  return view === "content" ? Math.min(2 * size, 4096) : size;
+}
+
 /** What is the same for every batch of a loader. */
 export interface RenderSettings {
   readonly cachePath: string;
@@ -29,8 +37,7 @@ export interface RenderSettings {
   readonly background: Colour | "fixed";
   /** A picture's own box: the whole letterboxed frame, or what is not transparent. */
   readonly boxes: "frame" | "content";
-  /** What fills the frame: the whole picture, or the part of it that is not transparent. */
-  readonly view: "picture" | "content";
+  readonly view: View;
   readonly normalisation?: Normalisation | undefined;
 }
 

@@ -1,0 +1,192 @@
+/** A training from its settings to predictions, on drawn pictures. */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { appendImageProbabilities } from "../models/mod.ts";
+import { fromFile, toModel } from "../onnx/mod.ts";
+import { lockFolder, openSession, Random, tensor } from "../runtime/mod.ts";
+import { lossesOf, readRun } from "../track/mod.ts";
+import { bestCheckpointPath } from "../train/mod.ts";
+import { openDataset } from "./dataset.ts";
+import { evaluateModel } from "./evaluate_model.ts";
+import { makeSmallData, smallConfig } from "./fixture.ts";
+import { judgedBatch } from "./graphs.ts";
+import { buildNetwork, loadPretrained } from "./network.ts";
+import { openModel } from "./open_model.ts";
+import { folderPictures, splitPictures } from "./picture_sets.ts";
+import { predictPictures } from "./predict.ts";
+import { trainExperiment, type TrainOptions } from "./train_experiment.ts";
+
+const small = await makeSmallData();
+Deno.test.afterAll(async () => await small[Symbol.asyncDispose]());
+const data = await openDataset({ dataFolder: small.dataFolder, species: 3 });
+const common = { data, profile: "test", seed: 7, threads: 1, workers: 0 } as const;
+
+async function inRuns(work: (runs: string) => Promise<void>): Promise<void> {
+  const runs = await Deno.makeTempDir({ prefix: "pokedex_runs_" });
+  try {
+    await work(runs);
+  } finally {
+    await Deno.remove(runs, { recursive: true });
+  }
+}
+
+async function losses(runs: string, options: Partial<TrainOptions>) {
+  const { folder } = await trainExperiment({ ...common, config: smallConfig(), runsFolder: runs, ...options });
+  return lossesOf(await readRun(folder));
+}
+
+Deno.test("two runs with one seed have the same losses to the bit, with and without workers; another seed has others", () =>
+  inRuns(async (runs) => {
+    const first = await losses(runs, {});
+    assert.equal(first.length, 2 * Math.floor(data.rows.train.length / 4));
+    assert.deepEqual(await losses(runs, { workers: 1 }), first);
+    assert.notDeepEqual(await losses(runs, { seed: 8 }), first);
+  }));
+
+Deno.test("the model that is written gives what the best checkpoint gives unfolded, to 1e-4, and has no normalisation left", () =>
+  inRuns(async (runs) => {
+    const config = smallConfig({}, { prediction: { how: "mean" } });
+    const { folder, model, difference, ways } = await trainExperiment({ ...common, config, runsFolder: runs });
+    assert.ok(difference! <= 1e-4);
+    assert.deepEqual(ways.map(({ way }) => way), ["mean"]);
+    const network = buildNetwork(config.model, { classes: 3, seed: 99 });
+    const pretrained = bestCheckpointPath(folder);
+    const { loaded } = await loadPretrained(network, { ...config.model, pretrained });
+    assert.equal(loaded, network.graph.initialisers.filter(({ name }) => name.startsWith("conv")).length);
+    appendImageProbabilities(network.graph, network.spec, { how: "mean", classProbabilities: "softmax" });
+    const random = Random.seeded("pictures");
+    const images = tensor("float32", [3, 3, 32, 32], Float32Array.from({ length: 9216 }, () => random.uniform()));
+    await using unfolded = await openSession(toModel(network.graph));
+    await using shipped = await openSession(join(folder, "model.onnx"));
+    assert.deepEqual(shipped.outputs.map(({ name }) => name), ["probabilities", "boxes", "objectness", "scores"]);
+    const expected = (await unfolded.run({ images }))["probabilities"]!.data as Float32Array;
+    const found = (await shipped.run({ images }))["probabilities"]!.data as Float32Array;
+    expected.forEach((p, i) => assert.ok(Math.abs(p - found[i]!) < 1e-4));
+    const graph = await fromFile(join(folder, "model.onnx"));
+    assert.equal(graph.nodes.filter(({ opType }) => opType === "BatchNormalization").length, 0);
+    assert.equal(model!.card.metrics.validation!.n, data.rows.validation.length);
+    assert.equal(model!.card.metrics.test!.n, data.rows.test.length);
+  }));
+
+Deno.test("a run learns to tell three colours apart; its model judges splits and folders and predicts files", () =>
+  inRuns(async (runs) => {
+    const config = smallConfig({ epochs: 20, validateEvery: 10 });
+    const { run, folder } = await trainExperiment({ ...common, config, runsFolder: runs });
+    const log = await readRun(folder);
+    assert.deepEqual(
+      Object.keys(log.validations[0]!.figures),
+      ["top1", "top5", "mAP50", "mAP50_95", "nll", "loss", "box", "objectness", "class"],
+    );
+    await using model = await openModel(run, { runs, models: join(runs, "none") });
+    const test = await evaluateModel(model, splitPictures(data, "test"), { latency: false });
+    assert.equal(test.n, data.rows.test.length);
+    assert.ok(test.top1 > 0.6, `top-1 ${test.top1}`);
+    assert.ok(test.top1_ci95_groups![0] <= test.top1 && test.top1 <= test.top1_ci95_groups![1]);
+    assert.equal(test.perClass.reduce((sum, { n }) => sum + n, 0), test.n);
+    assert.deepEqual(test.perGeneration.map(({ generation, n }) => [generation, n]), [[1, test.n]]);
+    assert.ok(test.map50! >= 0 && test.map50! <= 1);
+
+    await Deno.mkdir(join(small.raw, "0004"), { recursive: true });
+    await Deno.copyFile(join(small.raw, "0001", "drawn-0.png"), join(small.raw, "0004", "drawn.png"));
+    await Deno.writeTextFile(join(small.raw, "0002", "note.png"), "no picture");
+    const all = await evaluateModel(model, folderPictures(small.raw), { batch: 5 });
+    assert.deepEqual([all.n, all.leftOut, all.skipped.map(({ path }) => path)], [24, 1, ["0002/note.png"]]);
+    assert.equal(all.top1_ci95_groups, undefined);
+    assert.ok(all.top1 > 0.6 && all.latency_ms!.p95 >= all.latency_ms!.p50);
+
+    const files = [1, 2, 3].map((dex) => join(small.raw, `000${dex}`, "drawn-1.png"));
+    const predictions = await predictPictures(model, files, { top: 2, batch: 2 });
+    assert.deepEqual(predictions.map(({ image }) => image), files);
+    for (const { top, box } of predictions) {
+      assert.equal(top.length, 2);
+      assert.ok(top[0]!.score >= top[1]!.score && top[0]!.score <= 1);
+      assert.deepEqual(Object.keys(top[0]!), ["dex", "name", "score"]);
+      assert.ok(box!.left >= 0 && box!.left < box!.right && box!.right <= 1);
+    }
+    await assert.rejects(
+      predictPictures(model, [join(small.raw, "0002", "note.png")]),
+      /note\.png: expected a picture/,
+    );
+    await assert.rejects(predictPictures(model, files, { batch: 17 }), /expected a batch of 1 … 16 pictures, found 17/);
+  }));
+
+Deno.test("an interrupted run has a checkpoint and no model; resume auto goes on with it, then a finished run is left alone", () =>
+  inRuns(async (runs) => {
+    const undisturbed = await losses(runs, {});
+    await Deno.remove(runs, { recursive: true });
+    const config = smallConfig();
+    const controller = new AbortController();
+    const options = { ...common, config, runsFolder: runs, resume: "auto" };
+    const callbacks = [{
+      onStep: ({ result }: { result: { step: number } }) => result.step === 4 && controller.abort(),
+    }];
+    const first = await trainExperiment({
+      ...options,
+      signal: controller.signal,
+      callbacks: callbacks as unknown as NonNullable<TrainOptions["callbacks"]>,
+    });
+    assert.deepEqual([first.fit.reason, first.fit.step, first.model], ["interrupted", 5, undefined]);
+    const second = await trainExperiment(options);
+    assert.deepEqual([second.run, second.fit.reason], [first.run, "finished"]);
+    assert.deepEqual(lossesOf(await readRun(second.folder)), undisturbed);
+    const third = await trainExperiment({ ...options, config: smallConfig({ steps: 1 }) });
+    assert.notEqual(third.run, first.run);
+    assert.deepEqual([third.fit.reason, third.fit.step], ["step budget", 1]);
+  }));
+
+Deno.test("a run whose folder is lost goes on from its backup, copied back", () =>
+  inRuns(async (runs) => {
+    const to = join(runs, "backup"), own = join(runs, "runs");
+    const config = smallConfig({ backup: { to }, checkpoint: { everySteps: 2 } });
+    const controller = new AbortController();
+    controller.abort();
+    const first = await trainExperiment({ ...common, config, runsFolder: own, signal: controller.signal });
+    assert.equal(first.fit.reason, "interrupted");
+    await Deno.remove(own, { recursive: true });
+    const warnings: string[] = [];
+    const second = await trainExperiment({
+      ...{ ...common, config, runsFolder: own, resume: "auto" },
+      warn: (line) => void warnings.push(line),
+    });
+    assert.equal(second.run, first.run);
+    assert.match(warnings.join("\n"), /expected the run there, found it in .*backup.* only; copied back/);
+    assert.ok((await Deno.stat(join(to, second.run, "model.json"))).isFile);
+    await assert.rejects(
+      trainExperiment({ ...common, config: smallConfig(), runsFolder: own, resume: join(own, "nowhere") }),
+      /nowhere: expected a checkpoint or the folder of a run, found nothing there/,
+    );
+    await assert.rejects(
+      trainExperiment({
+        ...{ ...common, runsFolder: own, resume: second.folder },
+        config: smallConfig({}, { model: { family: "yolov3-tiny", width: 0.05, size: 32 } }),
+      }),
+      /expected a checkpoint .*architecture/,
+    );
+  }));
+
+Deno.test("a second process on a run is refused in one line, and the run goes on as if nothing had been", () =>
+  inRuns(async (runs) => {
+    const controller = new AbortController();
+    controller.abort();
+    const options = { ...common, config: smallConfig(), runsFolder: runs };
+    const { folder } = await trainExperiment({ ...options, signal: controller.signal });
+    const lock = await lockFolder(folder);
+    try {
+      await assert.rejects(
+        trainExperiment({ ...options, resume: "auto" }),
+        /^WorkError: .*: expected no other writer, found process \d+ at work/,
+      );
+    } finally {
+      lock.release();
+    }
+    assert.equal((await trainExperiment({ ...options, resume: "auto" })).fit.reason, "finished");
+  }));
+
+Deno.test("a detector of 1,025 species at 416 px is judged a picture at a time, a small one in whole batches", () => {
+  const { spec } = buildNetwork(smallConfig().model, { classes: 3, seed: 0 });
+  assert.equal(judgedBatch(spec, 16), 16);
+  // 3 · (13² + 26² + 52²) = 10,647 places, each with 1,025 scores.
+  const heads = [32, 16, 8].map((stride) => ({ stride, anchors: [0, 0, 0] }));
+  assert.equal(judgedBatch({ heads, size: 416, classes: 1025 }, 16), 1);
+});
