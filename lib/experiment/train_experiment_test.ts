@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { appendImageProbabilities } from "../models/mod.ts";
 import { fromFile, toModel } from "../onnx/mod.ts";
-import { lockFolder, openSession, Random, tensor } from "../runtime/mod.ts";
+import { openSession, Random, tensor } from "../runtime/mod.ts";
 import { lossesOf, readRun } from "../track/mod.ts";
 import { bestCheckpointPath } from "../train/mod.ts";
 import { openDataset } from "./dataset.ts";
@@ -111,78 +111,6 @@ Deno.test("a run learns to tell three colours apart; its model judges splits and
     await assert.rejects(predictPictures(model, files, { batch: 17 }), /expected a batch of 1 … 16 pictures, found 17/);
   }));
 
-Deno.test("an interrupted run has a checkpoint and no model; resume auto goes on with it, then a finished run is left alone", () =>
-  inRuns(async (runs) => {
-    const undisturbed = await losses(runs, {});
-    await Deno.remove(runs, { recursive: true });
-    const config = smallConfig();
-    const controller = new AbortController();
-    const options = { ...common, config, runsFolder: runs, resume: "auto" };
-    const callbacks = [{
-      onStep: ({ result }: { result: { step: number } }) => result.step === 4 && controller.abort(),
-    }];
-    const first = await trainExperiment({
-      ...options,
-      signal: controller.signal,
-      callbacks: callbacks as unknown as NonNullable<TrainOptions["callbacks"]>,
-    });
-    assert.deepEqual([first.fit.reason, first.fit.step, first.model], ["interrupted", 5, undefined]);
-    const second = await trainExperiment(options);
-    assert.deepEqual([second.run, second.fit.reason], [first.run, "finished"]);
-    assert.deepEqual(lossesOf(await readRun(second.folder)), undisturbed);
-    const third = await trainExperiment({ ...options, config: smallConfig({ steps: 1 }) });
-    assert.notEqual(third.run, first.run);
-    assert.deepEqual([third.fit.reason, third.fit.step], ["step budget", 1]);
-  }));
-
-Deno.test("a run whose folder is lost goes on from its backup, copied back", () =>
-  inRuns(async (runs) => {
-    const to = join(runs, "backup"), own = join(runs, "runs");
-    const config = smallConfig({ backup: { to }, checkpoint: { everySteps: 2 } });
-    const controller = new AbortController();
-    controller.abort();
-    const first = await trainExperiment({ ...common, config, runsFolder: own, signal: controller.signal });
-    assert.equal(first.fit.reason, "interrupted");
-    await Deno.remove(own, { recursive: true });
-    const warnings: string[] = [];
-    const second = await trainExperiment({
-      ...{ ...common, config, runsFolder: own, resume: "auto" },
-      warn: (line) => void warnings.push(line),
-    });
-    assert.equal(second.run, first.run);
-    assert.match(warnings.join("\n"), /expected the run there, found it in .*backup.* only; copied back/);
-    assert.ok((await Deno.stat(join(to, second.run, "model.json"))).isFile);
-    await assert.rejects(
-      trainExperiment({ ...common, config: smallConfig(), runsFolder: own, resume: join(own, "nowhere") }),
-      /nowhere: expected a checkpoint or the folder of a run, found nothing there/,
-    );
-    await assert.rejects(
-      trainExperiment({
-        ...{ ...common, runsFolder: own, resume: second.folder },
-        config: smallConfig({}, { model: { family: "yolov3-tiny", width: 0.05, size: 32 } }),
-      }),
-      /expected a checkpoint .*architecture/,
-    );
-  }));
-
-Deno.test("a second process on a run is refused in one line, and the run goes on as if nothing had been", () =>
-  inRuns(async (runs) => {
-    const controller = new AbortController();
-    controller.abort();
-    const options = { ...common, config: smallConfig(), runsFolder: runs };
-    const { folder } = await trainExperiment({ ...options, signal: controller.signal });
-    const lock = await lockFolder(folder);
-    try {
-      await assert.rejects(
-        trainExperiment({ ...options, resume: "auto" }),
-        /^WorkError: .*: expected no other writer, found process \d+ at work/,
-      );
-    } finally {
-      lock.release();
-    }
-    assert.equal((await trainExperiment({ ...options, resume: "auto" })).fit.reason, "finished");
-  }));
-
 Deno.test("a detector of 1,025 species at 416 px is judged a picture at a time, a small one in whole batches", () => {
   const { spec } = buildNetwork(smallConfig().model, { classes: 3, seed: 0 });
   assert.equal(judgedBatch(spec, 16), 16);
@@ -190,3 +118,14 @@ Deno.test("a detector of 1,025 species at 416 px is judged a picture at a time, 
   const heads = [32, 16, 8].map((stride) => ({ stride, anchors: [0, 0, 0] }));
   assert.equal(judgedBatch({ heads, size: 416, classes: 1025 }, 16), 1);
 });
+
+Deno.test("TensorFlow.js, with its own gradients, takes the same two steps of a detector", () =>
+  inRuns(async (runs) => {
+    const config = smallConfig({ steps: 2, batch: 2 });
+    const [first, second] = [await losses(runs, { config }), await losses(runs, { config, engine: "tfjs" })];
+    assert.equal(second.length, 2);
+    for (const [i, { loss, gradientNorm }] of second.entries()) {
+      assert.ok(Math.abs(loss - first[i]!.loss) < 1e-5 * loss, `${loss}, ${first[i]!.loss}`);
+      assert.ok(Math.abs(gradientNorm - first[i]!.gradientNorm) < 1e-4 * gradientNorm);
+    }
+  }));

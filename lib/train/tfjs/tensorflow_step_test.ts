@@ -6,6 +6,7 @@ import {
   add,
   averagePool,
   batchNormalization,
+  cast,
   conv,
   convTranspose,
   flatten,
@@ -13,10 +14,13 @@ import {
   gemm,
   globalAveragePool,
   Graph,
+  greater,
   layerNormalization,
+  less,
   matMul,
   maxPool,
   mul,
+  or,
   reduceMean,
   relu,
   reshape,
@@ -287,6 +291,22 @@ Deno.test("stopGradient stops TensorFlow.js's gradient, and a parameter that the
     Object.entries(await step.parameters()).map(([key, each]) => [key, toNumbers(each)]),
   );
   assert.deepEqual(weights, { a: [-2, -2], b: [3, 4], c: [5, 6] });
+});
+
+Deno.test("truth values made of weights, joined by a logical operator, have no gradient and stop none beside them", async () => {
+  const graph = new Graph("logical");
+  const a = graph.parameter("a", tensor("float32", [2], [1, 2]));
+  const large = or(greater(a, 1.5), less(a, 0));
+  graph.output(reduceMean(mul(a, cast(large, "float32")), { axes: [0] }), "y");
+  await using step = await compileTensorFlowStep({
+    model: graph,
+    loss: ({ output }) => output("y"),
+    optimizer: sgd(),
+    backend: "cpu",
+  });
+  const { loss: found } = await step.run({}, { learningRate: 2 });
+  assert.equal(found, 1); // (1 · 0 + 2 · 1) / 2
+  assert.deepEqual(toNumbers((await step.parameters())["a"]!), [1, 1]); // the gradient is (0, ½)
 });
 
 Deno.test("the engine says which TensorFlow.js it picked and why not a faster one", async () => {
