@@ -1,13 +1,17 @@
-/** The style of a picture, coarser than its kind. */
+/** The style of a picture: what its folders say, without what only tells variants of a drawing apart. */
 
-/** Words in a path that tell variants of one style apart: colouring, sex, the side that it looks to. */
+import { dirname } from "node:path/posix";
+import { pictureKind } from "./analyze.ts";
+import type { ManifestRow } from "./manifest.ts";
+
+/** Folders that tell variants of one style apart: colouring, sex, the side that it looks to. */
 const VARIANTS = new Set(["regular", "shiny", "female", "male", "left", "right"]);
 
 /**
- * What `pictureKind` says without the variants, of which the last two folders: "sprites/black-white/animated/back/shiny" is
- * "animated/back". A kind of variants only stays as it is.
+ * The last two folders of a picture's path that are neither numbers nor variants: "sprites/black-white/animated/back/shiny/6.gif"
+ * is "animated/back". A picture whose folders say nothing, "0006/web-1.webp", has its kind for a style.
  */
-export function pictureStyle(kind: string): string {
-  const parts = kind.split("/").filter((part) => !VARIANTS.has(part));
-  return parts.slice(-2).join("/") || kind;
+export function pictureStyle({ path, dex }: Pick<ManifestRow, "path" | "dex">): string {
+  const folders = dirname(path).split("/").filter((part) => !VARIANTS.has(part) && !/^[\d.]*$/.test(part));
+  return folders.slice(-2).join("/") || pictureKind({ path, dex });
 }

@@ -24,6 +24,7 @@ export {
   openDataset,
   type OpenDatasetOptions,
   openPictures,
+  samplerOf,
   trainingLoader,
 } from "./dataset.ts";
 export {

@@ -5,6 +5,7 @@ export const ORIGINAL_RUN = {
   pictures: 128_768,
   species: 1025,
   size: 416,
+  firstWeights: "published YOLOv3 weights",
   /** Of those planned, how many had gone by when it was best. */
   bestEpoch: 44,
   epochs: 100,

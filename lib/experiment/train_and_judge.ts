@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type Classification, judgeClassification, type Scores } from "../evaluate/mod.ts";
 import { WorkError, type YamlValue } from "../runtime/mod.ts";
 import { configHash, readRun, type Run } from "../track/mod.ts";
-import { judgeModel, type ModelJudgement } from "./evaluate_model.ts";
+import { judgeModel, type ModelJudgement, type ModelReport, reportOf } from "./evaluate_model.ts";
 import { tempered } from "./figures.ts";
 import { OUTPUTS } from "./graphs.ts";
 import { type OpenedModel, openModel } from "./open_model.ts";
@@ -18,6 +18,7 @@ export interface JudgedSplit extends ModelJudgement {
   readonly raw: Scores;
   readonly probabilities: Scores;
   readonly judged: Classification;
+  readonly report: ModelReport;
 }
 
 /** A finished training, looked at. */
@@ -48,10 +49,12 @@ export async function trainAndJudge(
   }
   const model = await openModel(result.folder, { device: options.device, threads: options.threads });
   const judgedSplit = async (split: "validation" | "test"): Promise<JudgedSplit> => {
-    const judgement = await judgeModel(model, splitPictures(data, split), onProgress ? { onProgress } : {});
+    const pictures = splitPictures(data, split);
+    const judgement = await judgeModel(model, pictures, onProgress ? { onProgress } : {});
     const raw = judgement.distributions[OUTPUTS.probabilities]!;
     const probabilities = tempered(raw, model.card.temperature);
-    return { ...judgement, raw, probabilities, judged: judgeClassification(probabilities, judgement.labels) };
+    const judged = judgeClassification(probabilities, judgement.labels);
+    return { ...judgement, raw, probabilities, judged, report: reportOf(model, pictures.name, judgement) };
   };
   return {
     result,

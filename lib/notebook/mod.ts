@@ -23,14 +23,14 @@ export {
   type ExecuteOptions,
 } from "./execute.ts";
 export { type KeyFigure, keyFigure, type KeyFigureOptions } from "./key_figure.ts";
-export { networkDrawing, stageName } from "./network_drawing.ts";
+export { networkDrawing, stageTable } from "./network_drawing.ts";
 export { type Picture, pictures, type PicturesOptions, type RawPicture } from "./pictures.ts";
 export { clock, type Progress, progress, type ProgressOptions } from "./progress.ts";
 export { predictionPictures, type ShownPrediction } from "./prediction_pictures.ts";
 export { progressBars } from "./progress_bars.ts";
 export { reliabilityFigure, reliabilityOf } from "./reliability_figure.ts";
 export { shareFigure, type ShareFigureOptions } from "./share_figure.ts";
-export { targetPictures } from "./target_pictures.ts";
+export { headColors, targetPictures } from "./target_pictures.ts";
 export { lossFigure, rateFigure, validationFigure } from "./training_figures.ts";
 export { type Settings, settings } from "../experiment/mod.ts";
 export { comparisonPage, differenceRows, runFigures, runRows } from "./run_comparison.ts";

@@ -21,7 +21,7 @@ export interface ShownPrediction {
 
 /**
  * Each picture (RGBA) with the surest box of the predicted class, green where the class is right, else red, and a label: the
- * predicted name with its probability, and what is right where it is not that.
+ * predicted name with its probability, behind what is right where it is not that.
  */
 export async function predictionPictures(
   shown: readonly ShownPrediction[],
@@ -35,7 +35,7 @@ export async function predictionPictures(
     const sure = `${(100 * confidence).toFixed(0)} %`;
     return {
       image: await annotated({ ...picture, channels: 4 }, { marks, side }),
-      label: right ? `${nameOf(predicted)} ${sure}` : `${nameOf(predicted)} ${sure}, is ${nameOf(truth)}`,
+      label: right ? `${nameOf(predicted)} ${sure}` : `${nameOf(truth)} → ${nameOf(predicted)} ${sure}`,
     };
   }));
 }

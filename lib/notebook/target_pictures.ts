@@ -9,6 +9,14 @@ import type { Picture } from "./pictures.ts";
 /** The colour of true boxes; a head's is its index and one. */
 const TRUTH = 0;
 
+/** How people call the first colours of the palette behind that of true boxes. */
+const COLOR_NAMES = ["orange", "green", "magenta"];
+
+/** What the colours of `targetPictures` mean: "orange: coarse, green: fine". */
+export function headColors({ heads }: YoloSpec): string {
+  return heads.map(({ output }, i) => `${COLOR_NAMES[i] ?? "another colour"}: ${output}`).join(", ");
+}
+
 /**
  * A batch's pictures (pixels in 0 … 1) with their true boxes (a line), for each positive of `assignPositives` its cell (an
  * area) and its anchor around the cell's middle (dashed) in the colour of its head, and the grid of the head that has the
