@@ -1,16 +1,18 @@
-/** `deno task bench [data|train|tfjs]`: figures of speed, each beside another program's on the same work. */
+/** `deno task bench [data|train|infer|tfjs]`: figures of speed, each beside another program's on the same work. */
 
 import { runComparisons } from "./bench/command.ts";
 
 await runComparisons({
   usage: "deno task bench",
-  about: "Measures the building of data sets, batches, training steps and the second engine on this machine.",
+  about:
+    "Measures the building of data sets, batches, training steps, inference and the second engine on this machine.",
   byName: {
     data: async (options) => [
       ...await (await import("./bench/data.ts")).benchData(options),
       ...await (await import("./bench/loader.ts")).benchLoader({ onProgress: options.onProgress }),
     ],
     train: async ({ onProgress }) => (await import("./bench/train.ts")).benchTrain({ onProgress }),
+    infer: async ({ onProgress }) => (await import("./bench/infer.ts")).benchInfer({ onProgress }),
     tfjs: async () => (await import("./bench/tfjs.ts")).benchTensorFlow(),
   },
 });

@@ -70,7 +70,7 @@ function figuresText(split: string, figures: CardFigures): string {
 function resultText({ folder, fit, model, ways, waitShare }: TrainResult): string {
   const lines = [
     `${folder}: ${fit.reason} after ${fit.epochs} epochs, ${fit.step} steps, ${Math.round(fit.seconds)} s; ` +
-    `${percent(waitShare)} % of it waiting for pictures`,
+    `${percent(waitShare)} % of the steps' time waiting for pictures`,
   ];
   if (fit.nonFinite > 0) lines.push(`${fit.nonFinite} steps were not finite and changed nothing; see log.jsonl`);
   if (!model) lines.push(`no model yet; "--resume auto" goes on from ${fit.checkpoint ?? "the last checkpoint"}`);

@@ -11,15 +11,15 @@ import type { JudgedBatch } from "./judge.ts";
 /** What the feeding of training tells of itself. */
 export interface Feeding {
   readonly source: BatchSource;
-  /** Milliseconds that training waited for batches, and since its first. */
-  readonly waited: () => { readonly waiting: number; readonly all: number };
+  /** The share of the time of all steps that went by waiting for a batch. */
+  readonly waitShare: () => number;
   close(): Promise<void>;
 }
 
 /** Endless batches of a loader with their targets: those of the next epoch are drawn while this one is validated. */
 export function feedTraining(loader: BatchLoader, spec: YoloSpec, assignment: AssignmentOptions): Feeding {
   let stream: AsyncGenerator<PictureBatch> | undefined;
-  let position = -1, waiting = 0, begun: number | undefined, last = 0;
+  let position = -1, waiting = 0, working = 0, isFirst = true;
   const source: BatchSource = async function* (epoch, fromStep) {
     for (let step = fromStep; step < loader.stepsPerEpoch; step++) {
       const wanted = epoch * loader.stepsPerEpoch + step, asked = performance.now();
@@ -30,20 +30,20 @@ export function feedTraining(loader: BatchLoader, spec: YoloSpec, assignment: As
       }
       const { value } = await stream.next();
       position++;
-      last = performance.now();
-      // The first batch waits for the workers to start.
-      if (begun === undefined) begun = last;
-      else waiting += last - asked;
+      const given = performance.now();
+      if (!isFirst) waiting += given - asked; // the first waits for the workers to start
+      isFirst = false;
       const { images, shape, boxes } = value!;
       yield {
         batch: { images: tensor("float32", shape, images), ...yoloTargets(boxes, spec, assignment) },
         images: shape[0],
       };
+      working += performance.now() - given;
     }
   };
   return {
     source,
-    waited: () => ({ waiting, all: last - (begun ?? last) }),
+    waitShare: () => waiting > 0 ? waiting / (waiting + working) : 0,
     async close() {
       await stream?.return(undefined);
       loader[Symbol.dispose]();

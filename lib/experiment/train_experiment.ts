@@ -31,7 +31,7 @@ import { openModel } from "./open_model.ts";
 import { splitPictures } from "./picture_sets.ts";
 import { assignmentOf, lossOf, monitorOf, optimizerOf, scheduleOf } from "./recipe.ts";
 import { chooseRun } from "./resume_run.ts";
-import { shipModel } from "./ship.ts";
+import { shipModel, TOLERANCE } from "./ship.ts";
 import { classProbabilitiesOf, SUPPRESSION, Validator } from "./validation.ts";
 
 /** Settings of `trainExperiment`. */
@@ -77,7 +77,7 @@ export interface TrainResult {
   /** The largest difference between the model's outputs and the training graph's. */
   readonly difference?: number;
   readonly pretrained: Pretrained;
-  /** Share of the training time (validation left out) in which the step waited for a batch. */
+  /** Share of the time of all steps that went by waiting for a batch. */
   readonly waitShare: number;
 }
 
@@ -215,9 +215,9 @@ class Training implements Disposable {
 
   /** Ends the workers that draw training batches; returns the share of time that was spent waiting for them. */
   async closeFeeding(): Promise<number> {
-    const { waiting, all } = this.#feeding.waited();
+    const share = this.#feeding.waitShare();
     await this.#feeding.close();
-    return all > 0 ? waiting / all : 0;
+    return share;
   }
 
   async ship(
@@ -233,6 +233,9 @@ class Training implements Disposable {
     const { model, difference } = await shipModel(network, step, {
       ...{ weights, how, classProbabilities, threads, images: first!.images },
     });
+    if (difference > TOLERANCE) {
+      this.#options.warn?.(`model: expected the training graph's outputs to ${TOLERANCE}, found them to ${difference}`);
+    }
     const classes = data.classes.length;
     const probabilities = tempered(judgement.distributions[wayOutput(how)]!, temperature);
     const count = ({ length }: readonly unknown[]) => length;

@@ -1,43 +1,74 @@
-/** The networks of the training benchmark, as inference graphs; tests/peers/train_step.py builds the same ones with PyTorch. */
+/** The cases of the training benchmark: networks, losses, batches; tests/peers/train_step.py has the same ones with PyTorch. */
 
 import {
   add,
-  batchNormalization,
-  concat,
   conv,
   gelu,
   globalAveragePool,
   Graph,
   layerNormalization,
-  leakyRelu,
   matMul,
   maxPool,
   mul,
   reduceMean,
   reshape,
-  resize,
   softmax,
   split,
   squeeze,
-  type Tensor,
   tensor,
   transpose,
   type Value,
 } from "../../lib/onnx/mod.ts";
-import { constant, type Initializer, kaimingNormal, normal, Random } from "../../lib/train/mod.ts";
+import {
+  constant,
+  convolution,
+  darknet53,
+  type Initializer,
+  linear,
+  normal,
+  type YoloNetwork,
+  yoloV3,
+} from "../../lib/models/mod.ts";
+import { Random } from "../../lib/runtime/mod.ts";
+import {
+  type Batch,
+  crossEntropy,
+  type StepOptions,
+  type TruthBox,
+  yoloLoss,
+  yoloTargets,
+} from "../../lib/train/mod.ts";
 
 /** Classes of every network. */
 export const CLASSES = 1025;
 
-/** How a network is built: "images" [batch, 3, size, size] → "logits" [batch, 1025]. */
-export interface NetworkSpec {
-  /** Side of the images in pixels. */
-  readonly size: number;
-  readonly batch: number;
-  readonly body: (layers: Layers, images: Value) => Value;
+/** What a step is compiled from, and the fixed batch that it is run with. */
+export interface TrainCaseParts {
+  readonly model: Graph;
+  readonly loss: StepOptions["loss"];
+  readonly feed: Batch;
 }
 
-/** Layers with fresh weights: Kaiming for convolutions, 1/√n for the rest. */
+/** A case of the benchmark. */
+interface TrainCaseSpec {
+  /** Pictures in a step. */
+  readonly batch: number;
+  readonly learningRate: number;
+  readonly build: (batch: number) => TrainCaseParts;
+}
+
+/** 6 × [Conv3x3 – BatchNorm – LeakyReLU(0.1) – MaxPool2], 16 … 512 channels, global average pool: images to "logits". */
+function plainCnn(batch: number, size: number): Graph {
+  const graph = new Graph("plain"), random = Random.seeded("bench");
+  let x = graph.input("images", "float32", [batch, 3, size, size]);
+  for (const [i, filters] of [16, 32, 64, 128, 256, 512].entries()) {
+    x = maxPool(convolution(x, { name: `conv${i}`, filters, random }), 2, { strides: 2 });
+  }
+  graph.output(linear(globalAveragePool(x), { name: "head", outputs: CLASSES, random }), "logits");
+  return graph;
+}
+
+/** Layers of the transformer, with fresh weights. */
 class Layers {
   readonly #random = Random.seeded("bench");
   #count = 0;
@@ -56,18 +87,7 @@ class Layers {
     return this.parameter([length], constant(content));
   }
 
-  convNormLeaky(x: Value, outputs: number, kernel: number, strides = 1): Value {
-    const w = this.parameter([outputs, x.shape[1] as number, kernel, kernel], kaimingNormal(this.#random));
-    const c = conv(x, w, { strides, pads: Math.floor(kernel / 2) });
-    const [scale, bias, mean, variance] = [1, 0, 0, 1].map((content) => this.vector(outputs, content)) as [
-      Value,
-      Value,
-      Value,
-      Value,
-    ];
-    return leakyRelu(batchNormalization(c, scale, bias, mean, variance), { alpha: 0.1 });
-  }
-
+  /** On the last of any number of dimensions. */
   linear(x: Value, outputs: number): Value {
     const inputs = x.shape.at(-1) as number;
     return add(matMul(x, this.normal([inputs, outputs], 1 / Math.sqrt(inputs))), this.vector(outputs, 0));
@@ -79,34 +99,10 @@ class Layers {
   }
 }
 
-/** 6 × [Conv3x3 – BatchNorm – LeakyReLU(0.1) – MaxPool2], 16 … 512 channels, global average pool. */
-function plainCnn(layers: Layers, images: Value): Value {
-  let x = images;
-  for (const width of [16, 32, 64, 128, 256, 512]) x = maxPool(layers.convNormLeaky(x, width, 3), 2, { strides: 2 });
-  return pooled(x);
-}
-
-/** The maps of Darknet-53 (Redmon and Farhadi 2018, table 1) after each of its five stages. */
-function darknetStages(layers: Layers, images: Value): Value[] {
-  let x = layers.convNormLeaky(images, 32, 3), width = 32;
-  return [1, 2, 8, 8, 4].map((depth) => {
-    width *= 2;
-    x = layers.convNormLeaky(x, width, 3, 2);
-    for (let i = 0; i < depth; i++) {
-      x = add(x, layers.convNormLeaky(layers.convNormLeaky(x, width / 2, 1), width, 3));
-    }
-    return x;
-  });
-}
-
-/** Darknet-53 without its head. */
-function darknet(layers: Layers, images: Value): Value {
-  return pooled(darknetStages(layers, images).at(-1)!);
-}
-
-/** ViT with 64 tokens of 8 x 8 pixels, dim 192, depth 6, 3 heads, mean over tokens. */
-function vit(layers: Layers, images: Value): Value {
-  const batch = images.shape[0] as number, width = 192, heads = 3, tokens = 64;
+/** ViT with 64 tokens of 8 x 8 pixels, dim 192, depth 6, 3 heads, mean over tokens: images to "logits". */
+function vit(batch: number, size: number): Graph {
+  const graph = new Graph("vit"), layers = new Layers(graph), width = 192, heads = 3, tokens = (size / 8) ** 2;
+  const images = graph.input("images", "float32", [batch, 3, size, size]);
   const patches = conv(images, layers.normal([width, 3, 8, 8], 0.07), { strides: 8, bias: layers.vector(width, 0) });
   let x = transpose(reshape(patches, [batch, width, tokens]), [0, 2, 1]);
   x = add(x, layers.normal([1, tokens, width], 0.02));
@@ -118,73 +114,63 @@ function vit(layers: Layers, images: Value): Value {
     x = add(x, layers.linear(attended, width));
     x = add(x, layers.linear(gelu(layers.linear(layers.norm(x), 4 * width)), width));
   }
-  return reduceMean(layers.norm(x), { axes: [1] });
-}
-
-function pooled(x: Value): Value {
-  return squeeze(globalAveragePool(x), [2, 3]);
-}
-
-/** The cases of the benchmark. */
-export const NETWORKS = {
-  "cnn-96": { size: 96, batch: 32, body: plainCnn },
-  "cnn-224": { size: 224, batch: 16, body: plainCnn },
-  "darknet-128": { size: 128, batch: 16, body: darknet },
-  "vit-64": { size: 64, batch: 32, body: vit },
-} as const satisfies Record<string, NetworkSpec>;
-
-/** A case of the benchmark. */
-export type TrainCase = keyof typeof NETWORKS;
-
-/** A network: "images" → "logits". */
-export function buildNetwork({ size, batch, body }: NetworkSpec): Graph {
-  const graph = new Graph("network");
-  const layers = new Layers(graph);
-  graph.output(
-    layers.linear(body(layers, graph.input("images", "float32", [batch, 3, size, size])), CLASSES),
-    "logits",
-  );
+  graph.output(layers.linear(reduceMean(layers.norm(x), { axes: [1] }), CLASSES), "logits");
   return graph;
 }
 
-/** The fixed random batch of a network: "images" and "labels" [batch] int64. */
-export function buildBatch({ size, batch }: NetworkSpec): { images: Tensor; labels: Tensor } {
+/** A classifier on normal numbers with the mean cross-entropy of random labels. */
+function classifier(batch: number, size: number, model: Graph): TrainCaseParts {
   const random = Random.seeded("images");
   const pixels = Float32Array.from({ length: batch * 3 * size * size }, () => random.normal());
   const labels = Array.from({ length: batch }, () => random.int(CLASSES));
-  return { images: tensor("float32", [batch, 3, size, size], pixels), labels: tensor("int64", [batch], labels) };
+  return {
+    model,
+    loss: ({ output, input }) => crossEntropy(output("logits"), input("labels", "int64", [batch])),
+    feed: { images: tensor("float32", [batch, 3, size, size], pixels), labels: tensor("int64", [batch], labels) },
+  };
 }
 
-/**
- * YOLOv3 (Redmon and Farhadi 2018) with 1,025 classes: Darknet-53 and 23 further convolutions, at 416 px; outputs "coarse",
- * "middle" and "fine", each [1, 3 · (5 + 1025), side, side]. All of its 75 convolutions have weights of one number, for it
- * is compiled only.
- */
-export function buildYolo(): Graph {
-  const graph = new Graph("yolov3");
-  const layers = new ConstantLayers(graph);
-  const stages = darknetStages(layers, graph.input("images", "float32", [1, 3, 416, 416]));
-  let x = stages[4]!;
-  for (const [scale, width] of [512, 256, 128].entries()) {
-    if (scale > 0) {
-      const narrow = layers.convNormLeaky(x, width, 1);
-      x = concat([resize(narrow, { scales: [1, 1, 2, 2] }), stages[4 - scale]!], 1);
-    }
-    for (let i = 0; i < 2; i++) x = layers.convNormLeaky(layers.convNormLeaky(x, width, 1), 2 * width, 3);
-    x = layers.convNormLeaky(x, width, 1);
-    const outputs = 3 * (5 + CLASSES);
-    const last = layers.convNormLeaky(x, 2 * width, 3);
-    const bias = layers.vector(outputs, 0);
-    graph.output(
-      conv(last, layers.normal([outputs, 2 * width, 1, 1], 0.01), { bias }),
-      ["coarse", "middle", "fine"][scale]!,
-    );
-  }
-  return graph;
+/** Left, top, right and bottom in pixels of 416: one box for each of YOLOv3's heads. */
+const BOXES = [[20, 30, 400, 390], [150, 40, 240, 130], [300, 350, 330, 380]] as const;
+
+/** A detector with YOLO's loss, `BOXES` in every picture. */
+export function detector(batch: number, { graph, spec }: YoloNetwork): TrainCaseParts {
+  const random = Random.seeded("images"), { size } = spec, scale = size / 416;
+  const pixels = Float32Array.from({ length: batch * 3 * size * size }, () => random.uniform());
+  const boxes = Array.from({ length: batch }, (_, n) =>
+    BOXES.map(([left, top, right, bottom], k): TruthBox => ({
+      classId: (100 * n + k) % spec.classes,
+      left: left * scale,
+      top: top * scale,
+      right: right * scale,
+      bottom: bottom * scale,
+    })));
+  return {
+    model: graph,
+    loss: yoloLoss(spec),
+    feed: { images: tensor("float32", [batch, 3, size, size], pixels), ...yoloTargets(boxes, spec) },
+  };
 }
 
-class ConstantLayers extends Layers {
-  override parameter(shape: readonly number[]): Value {
-    return super.parameter(shape, constant(0.01));
-  }
-}
+/** The cases of the benchmark. */
+export const CASES = {
+  "cnn-96": { batch: 32, learningRate: 0.01, build: (batch) => classifier(batch, 96, plainCnn(batch, 96)) },
+  "cnn-224": { batch: 16, learningRate: 0.01, build: (batch) => classifier(batch, 224, plainCnn(batch, 224)) },
+  "darknet-128": {
+    batch: 16,
+    learningRate: 0.01,
+    build: (batch) =>
+      classifier(batch, 128, darknet53({ classes: CLASSES, size: 128, batch, random: Random.seeded("bench") })),
+  },
+  "vit-64": { batch: 32, learningRate: 0.01, build: (batch) => classifier(batch, 64, vit(batch, 64)) },
+  // Two pictures: a step is seconds long already, and few pictures are the harder case, for the update of 67 million weights
+  // is shared by fewer.
+  "yolov3-416": {
+    batch: 2,
+    learningRate: 1e-4,
+    build: (batch) => detector(batch, yoloV3({ classes: CLASSES, size: 416, batch, random: Random.seeded("bench") })),
+  },
+} as const satisfies Record<string, TrainCaseSpec>;
+
+/** The name of a case. */
+export type TrainCase = keyof typeof CASES;

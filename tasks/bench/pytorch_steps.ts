@@ -1,7 +1,8 @@
-/** PyTorch's side of the benchmark of training: tests/peers/train_step.py as a process that answers requests. */
+/** PyTorch's side of the benchmarks of training and inference: tests/peers/train_step.py as a process that answers requests. */
 
 import { join } from "node:path";
 import { exists } from "../../lib/runtime/mod.ts";
+import type { InferCase } from "./infer.ts";
 import type { TrainCase } from "./networks.ts";
 
 const root = join(import.meta.dirname!, "..", "..");
@@ -53,7 +54,17 @@ export class PytorchPeer implements AsyncDisposable {
     return undefined;
   }
 
-  /** Takes some steps; undefined when the process has ended. */
+  /** Runs a network of inference with so many pictures; undefined when the process has ended. */
+  async runs(
+    name: InferCase,
+    batch: number,
+    runs: number,
+    layout: "nchw" | "nhwc",
+  ): Promise<PytorchSteps | undefined> {
+    return await this.#ask({ case: name, infer: batch, steps: runs, layout }) as PytorchSteps | undefined;
+  }
+
+  /** Takes some training steps; undefined when the process has ended. */
   async steps(name: TrainCase, steps: number): Promise<PytorchSteps | undefined> {
     return await this.#ask({ case: name, steps }) as PytorchSteps | undefined;
   }

@@ -5,9 +5,8 @@
 
 import { join } from "node:path";
 import { type ProgressListener, WorkError } from "../../lib/runtime/mod.ts";
-import { add, type Value } from "../../lib/onnx/mod.ts";
-import { compileStep, crossEntropy, meanSquaredError, sgd, type Step, type StepOptions } from "../../lib/train/mod.ts";
-import { buildBatch, buildNetwork, buildYolo, NETWORKS, type TrainCase } from "./networks.ts";
+import { compileStep, sgd, type Step, type StepOptions } from "../../lib/train/mod.ts";
+import { CASES, type TrainCase, type TrainCaseParts } from "./networks.ts";
 import { defaultPython, PytorchPeer } from "./pytorch_steps.ts";
 import { type BenchRow, benchRow } from "./row.ts";
 
@@ -34,7 +33,7 @@ export interface TrainBenchOptions {
  * PyTorch's take turns, so that both see the same load; without PyTorch its figures are absent.
  */
 export async function benchTrain(options: TrainBenchOptions = {}): Promise<BenchRow[]> {
-  const { cases = Object.keys(NETWORKS) as TrainCase[], threads = 2, large = true, onProgress = () => {} } = options;
+  const { cases = Object.keys(CASES) as TrainCase[], threads = 2, large = true, onProgress = () => {} } = options;
   const { rounds = 4, steps = 3, python = await defaultPython() } = options;
   const total = cases.length * (large ? 2 : 1) + (large ? 2 : 0);
   const rows: BenchRow[] = [];
@@ -61,9 +60,9 @@ async function timeCase(
   { threads, rounds, steps }: { threads: number; rounds: number; steps: number },
 ): Promise<BenchRow[]> {
   const ours: number[] = [], theirs: number[] = [];
-  await using step = await compileCase(name, { threads });
-  const batch = buildBatch(NETWORKS[name]);
-  const run = () => step.run(batch, { learningRate: 0.01 });
+  const { batch: images, learningRate, build } = CASES[name], parts = build(images);
+  await using step = await compileCase(parts, { threads });
+  const run = () => step.run(parts.feed, { learningRate });
   await run();
   for (let round = 0; round < rounds; round++) {
     for (let i = 0; i < steps; i++) {
@@ -73,7 +72,7 @@ async function timeCase(
     }
     theirs.push(...(await peer?.steps(name, steps))?.ms ?? []);
   }
-  const images = NETWORKS[name].batch, title = `${name}, batch ${images}, ${threads} threads`;
+  const title = `${name}, batch ${images}, ${threads} threads`;
   const [time, other] = [Math.min(...ours), Math.min(...theirs)];
   const beside = (value: number) => theirs.length === 0 ? {} : { [PEER]: value };
   return [
@@ -82,14 +81,9 @@ async function timeCase(
   ];
 }
 
-/** The step of a case: SGD with momentum 0.9 on the mean cross-entropy, as in tests/peers/train_step.py. */
-export function compileCase(name: TrainCase, options: Partial<StepOptions> = {}): Promise<Step> {
-  return compileStep({
-    model: buildNetwork(NETWORKS[name]),
-    loss: ({ output, input }) => crossEntropy(output("logits"), input("labels", "int64", [NETWORKS[name].batch])),
-    optimizer: sgd({ momentum: 0.9 }),
-    ...options,
-  });
+/** The step of a case: SGD with momentum 0.9, as in tests/peers/train_step.py. */
+export function compileCase({ model, loss }: TrainCaseParts, options: Partial<StepOptions> = {}): Promise<Step> {
+  return compileStep({ model, loss, optimizer: sgd({ momentum: 0.9 }), ...options });
 }
 
 /** The most memory that a process of its own has when it compiles a case and takes three steps; PyTorch's likewise. */
@@ -108,18 +102,9 @@ async function peakMemory(name: TrainCase, threads: number, python: string): Pro
 
 /** Seconds from the model of YOLOv3 to a step that can run, its worker started and its weights there. */
 async function compileYolo(threads: number): Promise<BenchRow> {
-  const model = buildYolo();
+  const parts = CASES["yolov3-416"].build(1);
   const start = performance.now();
-  await using _step = await compileStep({
-    model,
-    loss: ({ output, input }) =>
-      ["coarse", "middle", "fine"].map((name): Value => {
-        const found = output(name);
-        return meanSquaredError(found, input(`${name} target`, "float32", found.shape));
-      }).reduce((sum, part) => add(sum, part)),
-    optimizer: sgd({ momentum: 0.9 }),
-    threads,
-  });
+  await using _step = await compileCase(parts, { threads });
   return benchRow("train", "compile YOLOv3, 75 convolutions", "s", (performance.now() - start) / 1e3, {});
 }
 

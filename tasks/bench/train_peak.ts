@@ -1,16 +1,17 @@
 /** `train_peak.ts CASE THREADS`: compiles a case, takes three steps and prints the most memory that this process has had, in MiB. */
 
 import { InputError, WorkError } from "../../lib/runtime/mod.ts";
-import { buildBatch, NETWORKS, type TrainCase } from "./networks.ts";
+import { CASES, type TrainCase } from "./networks.ts";
 import { compileCase } from "./train.ts";
 
 const [name = "", threads = "2"] = Deno.args;
-if (!Object.hasOwn(NETWORKS, name)) {
-  throw new InputError(`train_peak.ts: expected one of ${Object.keys(NETWORKS).join(", ")}, found "${name}"`);
+if (!Object.hasOwn(CASES, name)) {
+  throw new InputError(`train_peak.ts: expected one of ${Object.keys(CASES).join(", ")}, found "${name}"`);
 }
-const step = await compileCase(name as TrainCase, { threads: Number(threads) });
-const batch = buildBatch(NETWORKS[name as TrainCase]);
-for (let i = 0; i < 3; i++) await step.run(batch, { learningRate: 0.01 });
+const { batch, learningRate, build } = CASES[name as TrainCase];
+const parts = build(batch);
+const step = await compileCase(parts, { threads: Number(threads) });
+for (let i = 0; i < 3; i++) await step.run(parts.feed, { learningRate });
 await step.dispose();
 const status = await Deno.readTextFile("/proc/self/status").catch(() => "");
 const peak = status.match(/^VmHWM:\s+(\d+) kB$/m)?.[1];

@@ -6,17 +6,23 @@ Reads one JSON request a line from stdin, {"case": NAME, "steps": N, "layout": "
 JSON line, {"case", "ms": [milliseconds of each step], "cpu_ms": [processor time of each step, all threads], "loss": last
 loss, "torch": version, "peak": MiB of memory at most}.
 The caller alternates its own steps with these, so that both see the same load of the machine. A case is built at its
-first request; {"case": null} lists the cases. Needs only torch.
+first request; {"case": null} lists the cases. A request may be {"case": NAME, "infer": BATCH, …} with a network of the
+program's INFERENCE: then a step is a run of the trained network, normalisations folded, without gradients. Needs only torch.
 """
 
 import argparse
 import json
+import os
 import sys
 import time
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from yolo_full import Darknet as DarknetTensors, FreshDarknet, yolo_v3, yolo_v3_tiny  # noqa: E402
+from yolo_loss import yolo_loss  # noqa: E402
 
 CLASSES = 1025
 
@@ -102,22 +108,19 @@ class Vit(nn.Module):
         return self.head(self.norm(self.blocks(x)).mean(1))
 
 
-CASES = {
-    "cnn-96": (PlainCnn, 96, 32),
-    "cnn-224": (PlainCnn, 224, 16),
-    "darknet-128": (Darknet, 128, 16),
-    "vit-64": (Vit, 64, 32),
-}
+def fresh_yolo(network, folded=False):
+    """Tensors of a network by number and name."""
+    fresh = FreshDarknet(folded)
+    with torch.no_grad():
+        network(fresh, torch.rand(1, 3, 64, 64), HEAD)
+    return fresh.tensors
 
 
-class Case:
-    def __init__(self, name: str, layout: str) -> None:
-        build, size, batch = CASES[name]
-        torch.manual_seed(0)
-        self.format = torch.channels_last if layout == "nhwc" else torch.contiguous_format
-        self.model = build().train().to(memory_format=self.format)
+class Classifier:
+    def __init__(self, build, size: int, batch: int, layout) -> None:
+        self.model = build().train().to(memory_format=layout)
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.01, momentum=0.9)
-        self.images = torch.randn(batch, 3, size, size).to(memory_format=self.format)
+        self.images = torch.randn(batch, 3, size, size).to(memory_format=layout)
         self.labels = torch.randint(0, CLASSES, (batch,))
 
     def step(self) -> float:
@@ -126,6 +129,74 @@ class Case:
         loss.backward()
         self.optimizer.step()
         return loss.item()
+
+
+class Detector:
+    """YOLOv3 with its loss, for the boxes that tasks/bench/networks.ts has too."""
+
+    def __init__(self, build, size: int, batch: int, layout) -> None:
+        self.network = build
+        self.tensors = fresh_yolo(build)
+        for name, value in self.tensors.items():
+            if value.dim() == 4:
+                self.tensors[name] = value = value.to(memory_format=layout)
+            value.requires_grad_(not name.endswith(("/mean", "/variance")))
+        trained = [value for value in self.tensors.values() if value.requires_grad]
+        self.optimizer = torch.optim.SGD(trained, lr=1e-4, momentum=0.9)
+        self.images = torch.rand(batch, 3, size, size).to(memory_format=layout)
+        heads = zip(("coarse", "middle", "fine"), (32, 16, 8), (ANCHORS[6:], ANCHORS[3:6], ANCHORS[:3]))
+        self.spec = {
+            "classes": CLASSES, "size": size,
+            "heads": [{"output": name, "stride": stride, "anchors": anchors} for name, stride, anchors in heads],
+        }
+        self.boxes = [[[100 * n + k, *box, 1] for k, box in enumerate(BOXES)] for n in range(batch)]
+
+    def step(self) -> float:
+        self.optimizer.zero_grad()
+        heads = self.network(DarknetTensors(self.tensors), self.images, HEAD)
+        loss, _ = yolo_loss(heads, self.boxes, self.spec, {})
+        loss.backward()
+        self.optimizer.step()
+        return loss.item()
+
+
+class Inference:
+    def __init__(self, build, size: int, batch: int, layout) -> None:
+        self.network = build
+        self.tensors = {
+            name: value.to(memory_format=layout) if value.dim() == 4 else value
+            for name, value in fresh_yolo(build, folded=True).items()
+        }
+        self.images = torch.rand(batch, 3, size, size).to(memory_format=layout)
+
+    @torch.inference_mode()
+    def step(self) -> float:
+        return self.network(DarknetTensors(self.tensors), self.images, HEAD)[0][0, 0, 0, 0].item()
+
+
+HEAD = 3 * (5 + CLASSES)
+ANCHORS = [[10, 13], [16, 30], [33, 23], [30, 61], [62, 45], [59, 119], [116, 90], [156, 198], [373, 326]]
+# Left, top, right, bottom: one a head, in pixels of 416.
+BOXES = [[20, 30, 400, 390], [150, 40, 240, 130], [300, 350, 330, 380]]
+
+CASES = {
+    "cnn-96": (Classifier, PlainCnn, 96, 32),
+    "cnn-224": (Classifier, PlainCnn, 224, 16),
+    "darknet-128": (Classifier, Darknet, 128, 16),
+    "vit-64": (Classifier, Vit, 64, 32),
+    "yolov3-416": (Detector, yolo_v3, 416, 2),
+}
+INFERENCE = {"yolov3-416": (yolo_v3, 416), "yolov3-tiny-416": (yolo_v3_tiny, 416)}
+
+
+def build(name: str, layout: str, infer):
+    torch.manual_seed(0)
+    layout = torch.channels_last if layout == "nhwc" else torch.contiguous_format
+    if infer is None:
+        kind, network, size, batch = CASES[name]
+        return kind(network, size, batch, layout)
+    network, size = INFERENCE[name]
+    return Inference(network, size, infer, layout)
 
 
 def peak_mib() -> float:
@@ -144,10 +215,10 @@ def main() -> None:
         if request["case"] is None:
             print(json.dumps({"cases": sorted(CASES)}), flush=True)
             continue
-        key = (request["case"], request.get("layout", "nchw"))
+        key = (request["case"], request.get("layout", "nchw"), request.get("infer"))
         if key not in built:
             built.clear()
-            built[key] = Case(*key)
+            built[key] = build(*key)
             built[key].step()
         times, cpu, loss = [], [], 0.0
         for _ in range(request.get("steps", 1)):

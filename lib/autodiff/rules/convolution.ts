@@ -69,7 +69,7 @@ function inputGradient(ctx: RuleContext, g: Value, window: PaddedWindow, group: 
   const one = kernel.every((size) => size === 1);
   const depthwise = group > 1 && group === ctx.shape(0)[1] && group === ctx.shape(1)[0];
   const room = pads.every((each, i) => each < extents[i % n]!);
-  if (plain && room && (depthwise || (group === 1 && (one || turningPays(w, places))))) {
+  if (plain && room && (depthwise || (group === 1 && (one || turningPays(g, w))))) {
     const turned = depthwise ? reversed(w, kernel) : swapped(w, kernel);
     // The ends follow from the sizes: pads of x and of g together are twice the extent less one.
     const begin = extents.map((extent, i) => extent - 1 - pads[i]!);
@@ -141,12 +141,17 @@ function sideBySide(
 }
 
 /**
- * Large maps, few weights. One thread, 3x3, batch 16, Conv on turned weights against ConvTranspose, milliseconds: 64→32
- * channels at 64² 14.8 / 19.8, 128→64 at 32² 13.1 / 16.3, 256→128 at 16² 12.2 / 14.3; turning takes 0.1, 0.4 and 0.8. From
- * 512→256 at 8² on turning (5 ms) takes more than it saves.
+ * Large maps, few weights: what turning saves grows with the places of the batch. One thread, 3x3, batch 16, Conv on turned
+ * weights against ConvTranspose, milliseconds: 64→32 channels at 64² 14.8 / 19.8, 128→64 at 32² 13.1 / 16.3, 256→128 at 16²
+ * 12.2 / 14.3; turning takes 0.1, 0.4 and 0.8. 512→256, turning 4.2 included: 37 / 44 at 26², batch 2; 134 / 171 there with
+ * batch 8. At 8², batch 16, it takes more than it saves; so it does for 1024→512 at 13², batch 2: 50 / 46.
  */
-function turningPays(w: Value, places: readonly number[]): boolean {
-  return isStatic(w.shape) && w.shape.reduce((a, b) => a * b, 1) <= 300_000 && places.reduce((a, b) => a * b, 1) >= 144;
+function turningPays(g: Value, w: Value): boolean {
+  const [batch, , ...places] = g.shape;
+  if (!isStatic(w.shape) || !isStatic(places)) return false;
+  const product = (sizes: readonly number[]) => sizes.reduce((a, b) => a * b, 1);
+  if (product(places) < 144) return false;
+  return product(w.shape) <= 300_000 || (typeof batch === "number" && batch * product(places) >= 1200);
 }
 
 /** Weights [M, C, kernel…] as [C, M, kernel…] with the kernel's elements in reverse order. */

@@ -5,7 +5,7 @@
  */
 
 import assert from "node:assert/strict";
-import { conv, convTranspose, Graph, type Tensor, tensor, toNumbers } from "../../onnx/mod.ts";
+import { conv, convTranspose, Graph, mul, reduceSum, type Tensor, tensor, toNumbers } from "../../onnx/mod.ts";
 import { Random } from "../../runtime/mod.ts";
 import { AutodiffError } from "../errors.ts";
 import { assertClose, checkGradients, type GradientCase, runGraph } from "../gradient_check.ts";
@@ -203,6 +203,34 @@ for (const [form, channels, outputs, group] of FORMS) {
     }
   });
 }
+
+Deno.test("many weights on large maps: a Conv on turned weights gives what ONNX Runtime's ConvTranspose gives", async () => {
+  const random = Random.seeded("turned"), x = [9, 192, 12, 12], w = [192, 192, 3, 3];
+  const draw = (shape: number[]) =>
+    tensor("float32", shape, Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => random.normal()));
+  const graph = new Graph();
+  const images = graph.input("x", "float32", x), weights = graph.input("w", "float32", w);
+  const seed = graph.input("g", "float32", x);
+  const loss = reduceSum(mul(conv(images, weights, { pads: 1 }), seed));
+  const before = graph.nodes.length;
+  graph.output(gradients(loss, [images])[0]!, "dx");
+  assert.ok(!graph.nodes.slice(before).some(({ opType }) => opType === "ConvTranspose"), "the weights are turned");
+  graph.output(convTranspose(seed, weights, { pads: 1 }), "expected");
+  const { dx, expected } = await runGraph(graph, { x: draw(x), w: draw(w), g: draw(x) });
+  assertClose(toNumbers(dx!), toNumbers(expected!), 1e-4);
+});
+
+Deno.test("a strided convolution's rows are copied only where the whole batch's fit into 200 MB", () => {
+  const copies = (batch: number | "N") => {
+    const graph = new Graph();
+    const x = graph.input("x", "float32", [batch, 32, 416, 416]);
+    const w = graph.parameter("w", { shape: [8, 32, 3, 3], init: () => new Float32Array(8 * 32 * 9) });
+    gradients(reduceSum(conv(x, w, { strides: 2, pads: 1 })), [w]);
+    return graph.nodes.some(({ opType }) => opType === "Gather");
+  };
+  // 9 taps at 208² places of 32 channels are 50 MB an example.
+  assert.deepEqual([2, 4, 5, 16, "N" as const].map(copies), [true, true, false, false, false]);
+});
 
 Deno.test("no operator is spent on the gradient of the images, only on that of the weights", () => {
   const graph = new Graph();

@@ -57,7 +57,8 @@ interface Sizes {
  * Chosen by shape. Measured (2 cores with AVX-512, ONNX Runtime 1.32, 3x3, milliseconds, rows / shifts / columns):
  * 256→512 at 7², batch 16: 6.2 / 12.6 / 11.7; 256→512 at 3², batch 32: 3.0 / 23 / 22; 128→256 at 14²: 6.0 / 7.3 / 7.5;
  * 64→128 at 28²: 7.6 / 6.6 / 9.4; 32→64 at 56²: 24 / 8.5 / 28; 3→16 at 96², batch 32: – / 8.0 / 4.6; stride 2:
- * 32→64 at 128²: 22 / 61 / 59, 256→512 at 16²: 8.4 / 16.7 / 15. One Conv with the gradient as its kernel: 16 at 7², 25
+ * 32→64 at 128²: 22 / 61 / 59, 256→512 at 16²: 8.4 / 16.7 / 15. Batch 2, rows / shifts, one thread: 256→512 at 26² 39.5 / 41.2,
+ * 128→256 at 52² 37.5 / 34.7; stride 2: 32→64 at 416² 75 / 114, 128→256 at 104² 40 / 49, 256→512 at 52² 38 / 50. One Conv with the gradient as its kernel: 16 at 7², 25
  * at 14² and 28². 1x1: 1.3 per example against 4.3 by rows at 64², 3.5 against 0.9 at 4².
  */
 export function weightGradient(
@@ -80,17 +81,22 @@ export function weightGradient(
   }
 }
 
-/** Numbers an example that "rows" may copy for large maps: beyond it the copies outgrow the caches and the memory. */
-const LARGEST_ROWS = 1_200_000;
+/** Numbers that "rows" may copy for large maps, 200 MB: with more the copies need too much memory. */
+const LARGEST_ROWS = 50_000_000;
 
-function chooseForm({ kernel, strides, pads, group }: Correlation, sizes: Sizes): WeightGradientForm {
+/** The same for one example of a batch whose size is open. */
+const LARGEST_EXAMPLE = 1_200_000;
+
+function chooseForm({ input, kernel, strides, pads, group }: Correlation, sizes: Sizes): WeightGradientForm {
   const { channels, outputs, taps, count } = sizes;
   if (group > 1) return group === channels && group === outputs ? "depthwise" : "shifts";
   const plain = kernel.every((size) => size === 1) && strides.every((s) => s === 1) && pads.every((p) => p === 0);
   if (plain) return count >= 128 ? "pointwise" : "rows";
   if (channels * taps <= 64) return "columns";
-  if (count <= 400) return "rows";
-  return strides.some((stride) => stride > 1) && taps * count * channels <= LARGEST_ROWS ? "rows" : "shifts";
+  if (count <= (channels < 128 ? 400 : 700)) return "rows";
+  const [batch] = input.shape, example = taps * count * channels;
+  const fits = typeof batch === "number" ? batch * example <= LARGEST_ROWS : example <= LARGEST_EXAMPLE;
+  return fits && strides.some((stride) => stride > 1) ? "rows" : "shifts";
 }
 
 function measure(ctx: Pick<RuleContext, "fail">, { input, gradient, kernel }: Correlation): Sizes {
