@@ -19,6 +19,7 @@ export * from "./analyze.ts";
 export * from "./colour_statistics.ts";
 export * from "./contact_sheet.ts";
 export * from "./leakage.ts";
+export * from "./picture_style.ts";
 
 // Batches and what is done to them.
 export * as augment from "./augment/mod.ts";

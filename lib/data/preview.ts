@@ -5,7 +5,10 @@ import { type Batch, BatchLoader, inOrder, type PictureCache } from "./loader/mo
 import type { ManifestRow } from "./manifest.ts";
 
 /** The pictures of a batch whose pixels are in 0 … 1 (not normalised); `boxes` draws their boxes, one pixel wide. */
-export function batchPictures(batch: Batch, { boxes = false }: { boxes?: boolean } = {}): Picture[] {
+export function batchPictures(
+  batch: Pick<Batch, "images" | "shape" | "boxes">,
+  { boxes = false }: { boxes?: boolean } = {},
+): Picture[] {
   const [count, , height, width] = batch.shape;
   const plane = width * height;
   return Array.from({ length: count }, (_, index) => {

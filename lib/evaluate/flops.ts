@@ -49,19 +49,8 @@ const UNKNOWN = new Set(["NonMaxSuppression", "NonZero"]);
  * Counts the operations of one run and the parameters. Throws EvaluateError when a size of an input is a symbol that
  * `sizes` does not give.
  */
-export function countOperations(graph: Graph, { sizes = {} }: CountOptions = {}): OperationCount {
-  const symbols: Record<string, number> = {};
-  for (const input of graph.inputs) {
-    for (const [i, dim] of input.shape.entries()) {
-      if (typeof dim === "number") continue;
-      const size = sizes[dim] ?? (i === 0 ? 1 : undefined);
-      if (size === undefined) {
-        throw new EvaluateError(`countOperations: expected a size for "${dim}" of input ${input}, found none`);
-      }
-      symbols[dim] = size;
-    }
-  }
-  const sized = copyGraph(graph, { symbols });
+export function countOperations(graph: Graph, options: CountOptions = {}): OperationCount {
+  const sized = withSizes(graph, options);
   const costs = new Map<string, { nodes: number; macs: number; other: number }>(), uncounted = new Set<string>();
   let elementwise = 0, pooling = 0;
   for (const node of sized.nodes) {
@@ -92,34 +81,61 @@ export function countOperations(graph: Graph, { sizes = {} }: CountOptions = {})
   };
 }
 
+/** A copy of the graph whose shapes are numbers. Throws EvaluateError when a size of an input is not given. */
+export function withSizes(graph: Graph, { sizes = {} }: CountOptions = {}): Graph {
+  const symbols: Record<string, number> = {};
+  for (const input of graph.inputs) {
+    for (const [i, dim] of input.shape.entries()) {
+      if (typeof dim === "number") continue;
+      const size = sizes[dim] ?? (i === 0 ? 1 : undefined);
+      if (size === undefined) {
+        throw new EvaluateError(`countOperations: expected a size for "${dim}" of input ${input}, found none`);
+      }
+      symbols[dim] = size;
+    }
+  }
+  return copyGraph(graph, { symbols });
+}
+
 /** Operators whose later inputs are settings of how they work, such as scales, and nothing learned. */
 const SETTINGS = new Set(["Resize", "QuantizeLinear", "DequantizeLinear"]);
 
 /** Learned numbers of a graph, and running statistics. Scalars, settings and integers of more than 8 bits are neither. */
 export function countParameters(graph: Graph): { readonly parameters: number; readonly statistics: number } {
+  let parameters = 0, statistics = 0;
+  for (const [value, kind] of weightKinds(graph)) {
+    const { length } = value.tensor!.data;
+    if (kind === "statistic") statistics += length;
+    else parameters += length;
+  }
+  return { parameters, statistics };
+}
+
+/** The initialisers that count: learned numbers and running statistics. */
+export function weightKinds(graph: Graph): ReadonlyMap<Value, "parameter" | "statistic"> {
   const running = new Set<Value | undefined>(), settings = new Set<Value | undefined>();
   for (const { opType, inputs } of graph.nodes) {
     if (opType === "BatchNormalization") { for (const value of inputs.slice(3)) running.add(value); }
     if (SETTINGS.has(opType)) { for (const value of inputs.slice(1)) settings.add(value); }
   }
-  let parameters = 0, statistics = 0;
+  const kinds = new Map<Value, "parameter" | "statistic">();
   for (const value of graph.initialisers) {
-    const { length } = value.tensor!.data;
     const learned = value.rank > 0 && /float|int8/.test(value.dtype) && !settings.has(value);
-    if (running.has(value)) statistics += length;
-    else if (value.kind === "parameter" || learned) parameters += length;
+    if (running.has(value)) kinds.set(value, "statistic");
+    else if (value.kind === "parameter" || learned) kinds.set(value, "parameter");
   }
-  return { parameters, statistics };
+  return kinds;
 }
 
-interface NodeCost {
+/** What one node costs. */
+export interface NodeCost {
   readonly macs?: number;
   readonly elementwise?: number;
   readonly pooling?: number;
 }
 
-/** What a node costs, or undefined when that is not known. */
-function costOf(node: Node): NodeCost | undefined {
+/** What a node of a graph with known sizes costs, or undefined when that is not known. */
+export function costOf(node: Node): NodeCost | undefined {
   if (MOVES.has(node.opType) && node.domain === "") return {};
   if (!node.spec || UNKNOWN.has(node.opType)) return undefined;
   const values = [...node.inputs, ...node.outputs].filter((value) => value !== undefined);

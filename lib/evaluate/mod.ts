@@ -25,6 +25,7 @@ export * from "./latency.ts";
 export { mcNemar, type McNemarResult } from "./mcnemar.ts";
 export { candidateBoxes, type CandidateOptions, nonMaximumSuppression, type SuppressionOptions } from "./nms.ts";
 export { quantile } from "./quantile.ts";
+export { countStages, type Stage } from "./stages.ts";
 export { type Labels, ranksOf, type Scores, topK } from "./ranking.ts";
 export { intersectionOverUnion, type Rectangle, type ScoredBox, type TruthBox } from "./detection/box.ts";
 export type { BoxColumns, DetectionColumns, DetectionTable, TruthColumns } from "./detection/columns.ts";

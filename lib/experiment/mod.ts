@@ -24,6 +24,7 @@ export {
   openDataset,
   type OpenDatasetOptions,
   openPictures,
+  samplerOf,
   trainingLoader,
 } from "./dataset.ts";
 export {
@@ -57,4 +58,7 @@ export {
 } from "./picture_sets.ts";
 export { type Guess, type Prediction, type PredictOptions, predictPictures } from "./predict.ts";
 export { assignmentOf, lossOf, optimizerOf, scheduleOf } from "./recipe.ts";
+export { ORIGINAL_RUN } from "./original.ts";
+export { seenPictures } from "./seen_pictures.ts";
 export { trainExperiment, type TrainOptions, type TrainResult } from "./train_experiment.ts";
+export { type JudgedSplit, type StudiedModel, trainAndJudge } from "./train_and_judge.ts";

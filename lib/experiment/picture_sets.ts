@@ -54,6 +54,9 @@ export interface PictureSet {
   open(view: ModelView): Promise<OpenedPictures>;
 }
 
+/** Up to so many pixels of a split no worker draws its pictures. */
+const FEW_PIXELS = 2 ** 21;
+
 /** A split of a data set, shown as in training but not augmented. */
 export function splitPictures(dataset: Dataset, split: Split): PictureSet {
   const name = `${dataset.dataFolder}, ${split} (${dataset.splitMode})`;
@@ -71,7 +74,9 @@ export function splitPictures(dataset: Dataset, split: Split): PictureSet {
         classes: dex.map(speciesByDex),
       };
       const cache = await openPictures(own, { size, view, splits: [split] });
-      const loader = evaluationLoader(own, split, cache, { size, batch, background, boxes, view });
+      // A worker takes over a second to start in a notebook: few pixels are drawn sooner in this thread.
+      const workers = rows.length * size ** 2 < FEW_PIXELS ? 0 : 1;
+      const loader = evaluationLoader(own, split, cache, { size, batch, background, boxes, view }, { workers });
       const byId = new Map(rows.map((row) => [row.id, row]));
       return {
         total: rows.length,

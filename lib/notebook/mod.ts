@@ -11,6 +11,7 @@ export type {
   ParallelChart,
   ScatterChart,
 } from "./chart.ts";
+export { annotated, type Mark, type Marks } from "./annotated.ts";
 export { type Displayable, markdown, type MimeBundle, show } from "./display.ts";
 export { Figure } from "./figure.ts";
 export { textFont, useBundledFont } from "./font.ts";
@@ -22,8 +23,15 @@ export {
   type ExecuteOptions,
 } from "./execute.ts";
 export { type KeyFigure, keyFigure, type KeyFigureOptions } from "./key_figure.ts";
+export { networkDrawing, stageTable } from "./network_drawing.ts";
 export { type Picture, pictures, type PicturesOptions, type RawPicture } from "./pictures.ts";
 export { clock, type Progress, progress, type ProgressOptions } from "./progress.ts";
+export { predictionPictures, type ShownPrediction } from "./prediction_pictures.ts";
+export { progressBars } from "./progress_bars.ts";
+export { reliabilityFigure, reliabilityOf } from "./reliability_figure.ts";
+export { shareFigure, type ShareFigureOptions } from "./share_figure.ts";
+export { headColors, targetPictures } from "./target_pictures.ts";
+export { lossFigure, rateFigure, validationFigure } from "./training_figures.ts";
 export { type Settings, settings } from "../experiment/mod.ts";
 export { comparisonPage, differenceRows, runFigures, runRows } from "./run_comparison.ts";
 export { plainTable, table, type TableColumn, type TableOptions, type TableValue } from "./table.ts";

@@ -178,7 +178,8 @@ export function clock(seconds: number): string {
   return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }
 
-function defaultSurface(): ProgressSurface {
+/** Where progress is drawn unless told otherwise: in the notebook, on the terminal, or as lines of a log. */
+export function defaultSurface(): ProgressSurface {
   if (jupyter()) return notebookSurface();
   return Deno.stderr.isTerminal() ? terminalSurface() : logSurface();
 }

@@ -71,7 +71,7 @@ const theme: Config = {
     titleFontSize: 12.5,
     titleFontWeight: 500,
     labelOverlap: true,
-    labelLimit: 160,
+    labelLimit: 230,
   },
   legend: {
     orient: "top",

@@ -1,0 +1,66 @@
+/** A training with a close look at its result: the log, the opened model, and all that it says of validation and test. */
+
+import { join } from "node:path";
+import { type Classification, judgeClassification, type Scores } from "../evaluate/mod.ts";
+import { WorkError, type YamlValue } from "../runtime/mod.ts";
+import { configHash, readRun, type Run } from "../track/mod.ts";
+import { judgeModel, type ModelJudgement, type ModelReport, reportOf } from "./evaluate_model.ts";
+import { tempered } from "./figures.ts";
+import { OUTPUTS } from "./graphs.ts";
+import { type OpenedModel, openModel } from "./open_model.ts";
+import { splitPictures } from "./picture_sets.ts";
+import { projectFolder } from "./settings.ts";
+import { trainExperiment, type TrainOptions, type TrainResult } from "./train_experiment.ts";
+
+/** What a model said of a split. */
+export interface JudgedSplit extends ModelJudgement {
+  /** As the model gives them, and at the card's temperature. */
+  readonly raw: Scores;
+  readonly probabilities: Scores;
+  readonly judged: Classification;
+  readonly report: ModelReport;
+}
+
+/** A finished training, looked at. */
+export interface StudiedModel {
+  readonly result: TrainResult;
+  readonly run: Run;
+  readonly model: OpenedModel;
+  readonly validation: JudgedSplit;
+  readonly test: JudgedSplit;
+}
+
+/**
+ * Trains as `trainExperiment` does, under a name that holds the hash of the settings, and goes on with an unfinished run of that
+ * name: what is long survives a kill, and never meets other settings. The model stays open. Throws as `trainExperiment` does,
+ * and WorkError when training was interrupted.
+ */
+export async function trainAndJudge(
+  { config, runsFolder = join(projectFolder, "runs"), ...options }:
+    & Omit<TrainOptions, "resume" | "runsFolder">
+    & { readonly runsFolder?: string },
+): Promise<StudiedModel> {
+  const { data, seed, onProgress } = options;
+  const settings = JSON.parse(JSON.stringify({ config, seed, split: data.splitMode })) as YamlValue;
+  const name = `${config.name}-${configHash(settings).slice(0, 8)}`;
+  const result = await trainExperiment({ ...options, config: { ...config, name }, runsFolder, resume: "auto" });
+  if (!result.model) {
+    throw new WorkError(`${result.folder}: expected a finished training, found one ${result.fit.reason}`);
+  }
+  const model = await openModel(result.folder, { device: options.device, threads: options.threads });
+  const judgedSplit = async (split: "validation" | "test"): Promise<JudgedSplit> => {
+    const pictures = splitPictures(data, split);
+    const judgement = await judgeModel(model, pictures, onProgress ? { onProgress } : {});
+    const raw = judgement.distributions[OUTPUTS.probabilities]!;
+    const probabilities = tempered(raw, model.card.temperature);
+    const judged = judgeClassification(probabilities, judgement.labels);
+    return { ...judgement, raw, probabilities, judged, report: reportOf(model, pictures.name, judgement) };
+  };
+  return {
+    result,
+    run: await readRun(result.folder),
+    model,
+    validation: await judgedSplit("validation"),
+    test: await judgedSplit("test"),
+  };
+}
