@@ -1,13 +1,12 @@
 /**
- * `deno run -A tests/train/webgpu_operators.ts`: which of the operators that have a gradient rule ONNX Runtime's webgpu lacks, so
- * that it runs them on the CPU. Each node of the operators' test cases is opened alone, without leave to fall back.
+ * `deno run -A lib/onnx/ops/webgpu_operators.ts`: which operators ONNX Runtime's webgpu lacks for float32, so that it runs them on
+ * the CPU. Each node of the operators' test cases is opened alone, without leave to fall back.
  */
 
-import { Graph, type Node, toModel, type Value } from "../../lib/onnx/mod.ts";
-import { operatorsWithRule } from "../../lib/autodiff/mod.ts";
-import { openSession, Random } from "../../lib/runtime/mod.ts";
-import { CASES } from "../../lib/onnx/ops/cases.ts";
-import { assemble } from "../../lib/onnx/ops/oracle.ts";
+import { openSession, Random } from "../../runtime/mod.ts";
+import { Graph, knownOperators, type Node, toModel, type Value } from "../mod.ts";
+import { CASES } from "./cases.ts";
+import { assemble } from "./oracle.ts";
 
 /** The node alone in a graph, what it reads as inputs; undefined where it is not of float32. */
 function alone(node: Node): Graph | undefined {
@@ -64,11 +63,11 @@ async function runs(graph: Graph): Promise<boolean> {
 }
 
 const there = new Set<string>(), lacking = new Set<string>();
-const ruled = operatorsWithRule();
+const known = knownOperators();
 const nodes = Object.entries(CASES).flatMap(([name, build]) =>
   [0, 1, 2].flatMap((seed) => assemble(build, Random.seeded(name, seed), false).graph.nodes)
 );
-for (const opType of ruled) {
+for (const opType of known) {
   const graphs = nodes.filter((node) => node.opType === opType).map(alone);
   for (const graph of graphs.some((each) => each) ? graphs : [elementwise(opType)]) {
     if (!graph || there.has(opType)) continue;
@@ -78,6 +77,6 @@ for (const opType of ruled) {
     } else lacking.add(opType);
   }
 }
-const untried = ruled.filter((each) => !there.has(each) && !lacking.has(each));
+const untried = known.filter((each) => !there.has(each) && !lacking.has(each));
 console.log(JSON.stringify({ there: [...there].sort(), lacking: [...lacking].sort(), untried }));
 Deno.exit(0); // Dawn keeps its threads
