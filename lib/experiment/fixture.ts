@@ -6,6 +6,8 @@ import { buildDataset, openSource } from "../data/mod.ts";
 import { Random } from "../runtime/mod.ts";
 import { speciesNames } from "../species/mod.ts";
 import { type TrainingConfig, trainingConfigSchema } from "./config.ts";
+import { lossesOf, readRun } from "../track/mod.ts";
+import { trainExperiment, type TrainOptions } from "./train_experiment.ts";
 
 /** A data set and the raw pictures that it was built from, gone when it is disposed. */
 export interface SmallData extends AsyncDisposable {
@@ -63,4 +65,20 @@ export function smallConfig(
       ...more,
     } satisfies Input,
   );
+}
+
+/** Runs a test in a folder of runs that is removed behind it. */
+export async function inRuns(work: (runs: string) => Promise<void>): Promise<void> {
+  const runs = await Deno.makeTempDir({ prefix: "pokedex_runs_" });
+  try {
+    await work(runs);
+  } finally {
+    await Deno.remove(runs, { recursive: true });
+  }
+}
+
+/** Trains, and reads the losses from the run's log. */
+export async function trainedLosses(options: TrainOptions): Promise<ReturnType<typeof lossesOf>> {
+  const { folder } = await trainExperiment(options);
+  return lossesOf(await readRun(folder));
 }

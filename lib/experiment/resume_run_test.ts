@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { lockFolder } from "../runtime/mod.ts";
 import { lossesOf, readRun } from "../track/mod.ts";
 import { openDataset } from "./dataset.ts";
-import { makeSmallData, smallConfig } from "./fixture.ts";
+import { inRuns, makeSmallData, smallConfig, trainedLosses } from "./fixture.ts";
 import { trainExperiment, type TrainOptions } from "./train_experiment.ts";
 
 const small = await makeSmallData();
@@ -13,19 +13,8 @@ Deno.test.afterAll(async () => await small[Symbol.asyncDispose]());
 const data = await openDataset({ dataFolder: small.dataFolder, species: 3 });
 const common = { data, profile: "test", seed: 7, threads: 1, workers: 0 } as const;
 
-async function inRuns(work: (runs: string) => Promise<void>): Promise<void> {
-  const runs = await Deno.makeTempDir({ prefix: "pokedex_runs_" });
-  try {
-    await work(runs);
-  } finally {
-    await Deno.remove(runs, { recursive: true });
-  }
-}
-
-async function losses(runs: string, options: Partial<TrainOptions>) {
-  const { folder } = await trainExperiment({ ...common, config: smallConfig(), runsFolder: runs, ...options });
-  return lossesOf(await readRun(folder));
-}
+const losses = (runs: string, options: Partial<TrainOptions>) =>
+  trainedLosses({ ...common, config: smallConfig(), runsFolder: runs, ...options });
 
 Deno.test("an interrupted run has a checkpoint and no model; resume auto goes on with it, then a finished run is left alone", () =>
   inRuns(async (runs) => {

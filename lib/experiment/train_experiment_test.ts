@@ -5,11 +5,11 @@ import { join } from "node:path";
 import { appendImageProbabilities } from "../models/mod.ts";
 import { fromFile, toModel } from "../onnx/mod.ts";
 import { openSession, Random, tensor } from "../runtime/mod.ts";
-import { lossesOf, readRun } from "../track/mod.ts";
+import { readRun } from "../track/mod.ts";
 import { bestCheckpointPath } from "../train/mod.ts";
 import { openDataset } from "./dataset.ts";
 import { evaluateModel } from "./evaluate_model.ts";
-import { makeSmallData, smallConfig } from "./fixture.ts";
+import { inRuns, makeSmallData, smallConfig, trainedLosses } from "./fixture.ts";
 import { judgedBatch } from "./graphs.ts";
 import { buildNetwork, loadPretrained } from "./network.ts";
 import { openModel } from "./open_model.ts";
@@ -22,19 +22,8 @@ Deno.test.afterAll(async () => await small[Symbol.asyncDispose]());
 const data = await openDataset({ dataFolder: small.dataFolder, species: 3 });
 const common = { data, profile: "test", seed: 7, threads: 1, workers: 0 } as const;
 
-async function inRuns(work: (runs: string) => Promise<void>): Promise<void> {
-  const runs = await Deno.makeTempDir({ prefix: "pokedex_runs_" });
-  try {
-    await work(runs);
-  } finally {
-    await Deno.remove(runs, { recursive: true });
-  }
-}
-
-async function losses(runs: string, options: Partial<TrainOptions>) {
-  const { folder } = await trainExperiment({ ...common, config: smallConfig(), runsFolder: runs, ...options });
-  return lossesOf(await readRun(folder));
-}
+const losses = (runs: string, options: Partial<TrainOptions>) =>
+  trainedLosses({ ...common, config: smallConfig(), runsFolder: runs, ...options });
 
 Deno.test("two runs with one seed have the same losses to the bit, with and without workers; another seed has others", () =>
   inRuns(async (runs) => {
