@@ -50,7 +50,7 @@ Deno.test("evaluate refuses wrong arguments and files with status 2 and one line
     await Deno.writeTextFile(huge, "");
     await Deno.truncate(huge, 200 * 2 ** 20); // 200 MB of zeros
     const cases: [string[], RegExp][] = [
-      [[], /^error: deno task evaluate: expected --detections and --truth, found nothing; see --help\n$/],
+      [[], /^error: deno task evaluate: expected --model, or --detections and --truth, found nothing; see --help\n$/],
       [["--truth", truth], /^error: deno task evaluate: expected --detections and --truth, found no --detections\n$/],
       [["--detections", huge, "--truth", truth], /^error: \S+huge\.json: expected an array, found "\\u0000.*\n$/],
       [
