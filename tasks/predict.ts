@@ -8,7 +8,7 @@ await runCommand({
   usage: "deno task predict",
   about:
     "Names the species of pictures (JPEG, PNG, WebP, GIF, AVIF, TIFF, SVG; of an animation the first frame). Without " +
-    "--model it takes the only model under models/, else the newest finished run.",
+    "--model it takes the only model under models/, else the newest finished run (those on a naive split left out).",
   operands: "IMAGE…",
   flags: {
     model: { type: "string", value: "NAME|FILE", help: "a name under models/, a package, a run or an .onnx file" },
@@ -25,6 +25,7 @@ await runCommand({
     }
     const options = { top: integerFlag("top", top, 1, 1025), batch: integerFlag("batch", batch, 1, 16) };
     await using opened = await openModel(model, { runs, device: device as Device });
+    if (model === undefined) console.error(`by ${opened.card.name}; --model takes another`);
     const predictions = await predictPictures(opened, images, options);
     for (const line of predictions.map(predictionText)) console.error(line);
     if (folder !== undefined) { for (const path of await annotate(predictions, folder)) console.error(path); }

@@ -13,8 +13,8 @@ export interface Mark {
   readonly top: number;
   readonly right: number;
   readonly bottom: number;
-  /** A line around it, a dashed line, or a tinted area. Default: "line". */
-  readonly look?: "line" | "dashed" | "area" | undefined;
+  /** A line around it, a dashed line, a tinted area, or its label alone. Default: "line". */
+  readonly look?: "line" | "dashed" | "area" | "label" | undefined;
   /** A series colour of the charts, counted from 0. Default: 0. */
   readonly color?: number | undefined;
   /** A short word at its upper left corner. */
@@ -30,8 +30,11 @@ export interface Marks {
   readonly side?: number | undefined;
 }
 
+/** Dots an inch at which vector pictures are drawn: their pixels are counted at it. */
+export const VECTOR_DENSITY = 144;
+
 /**
- * The picture with its marks as PNG, enlarged first so that lines stay thin; small pictures grow by hard pixels. Marks that
+ * The picture with its marks as PNG, upright, enlarged first so that lines stay thin; small pictures grow by hard pixels. Marks that
  * reach beyond the picture are cut to it.
  */
 export async function annotated(
@@ -41,11 +44,13 @@ export async function annotated(
   const { default: sharp } = await import("sharp");
   await useBundledFont();
   const open = () => {
-    if (typeof image === "string" || image instanceof Uint8Array) return sharp(image as SharpInput);
+    if (typeof image === "string" || image instanceof Uint8Array) {
+      return sharp(image as SharpInput, { density: VECTOR_DENSITY }).autoOrient();
+    }
     const { data, width, height, channels } = image;
     return sharp(data as SharpInput, { raw: { width, height, channels } });
   };
-  const { width, height } = await open().metadata();
+  const { width, height } = (await open().metadata()).autoOrient;
   const zoom = side / Math.max(width, height);
   const [w, h] = [Math.round(width * zoom), Math.round(height * zoom)];
   const enlarged = await open().toColourspace("srgb").resize(w, h, {
@@ -77,6 +82,7 @@ function gridLines({ columns, rows }: NonNullable<Marks["grid"]>, w: number, h: 
 
 function shapeOf(mark: Mark, zoom: number, w: number, h: number, line: number): string {
   const { look = "line", color = 0 } = mark;
+  if (look === "label") return "";
   const inset = look === "area" ? 0 : line / 2;
   const clip = (value: number, limit: number) => Math.min(limit - inset, Math.max(inset, value * zoom));
   const [left, right] = [clip(mark.left, w), clip(mark.right, w)];

@@ -46,3 +46,17 @@ Deno.test("an area is tinted, a mark beyond the picture is cut to it, a grid div
   assert.deepEqual(at(0, 30), [0x3f, 0x74, 0xd8], "the cut box runs along the picture's edge");
   assert.notDeepEqual(at(50, 25), [128, 128, 128], "the grid's line");
 });
+
+Deno.test("a photograph that was taken sideways stands upright, and a label stands alone", async () => {
+  const sideways = await sharp({ create: { width: 40, height: 20, channels: 3, background: "#808080" } })
+    .withMetadata({ orientation: 6 }).jpeg().toBuffer();
+  const { info, at } = await pixelsOf(
+    await annotated(new Uint8Array(sideways), {
+      side: 400,
+      marks: [{ left: 0, top: 0, right: 20, bottom: 40, look: "label", label: "i", color: 1 }],
+    }),
+  );
+  assert.deepEqual([info.width, info.height], [200, 400]);
+  assert.deepEqual(at(1, 1), [0xe0, 0x78, 0x2f], "the label's ground");
+  assert.ok(at(1, 200).every((channel) => Math.abs(channel - 128) < 6), "no line at the left edge");
+});

@@ -11,10 +11,9 @@ export type {
   ParallelChart,
   ScatterChart,
 } from "./chart.ts";
-export { annotated, type Mark, type Marks } from "./annotated.ts";
+export { annotated, type Mark, type Marks, VECTOR_DENSITY } from "./annotated.ts";
 export { type Displayable, markdown, type MimeBundle, show } from "./display.ts";
 export { Figure } from "./figure.ts";
-export { textFont, useBundledFont } from "./font.ts";
 export {
   type CellEvent,
   type CellFailure,
