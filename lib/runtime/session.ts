@@ -112,14 +112,16 @@ export class Session implements AsyncDisposable {
       }
     }
     const fetches: Record<string, OrtTensor | null> = {};
-    for (const name of options.outputs ?? this.outputs.map((output) => output.name)) {
+    const into = options.into ?? {};
+    const wanted = options.outputs ?? this.outputs.map((output) => output.name);
+    for (const name of [...wanted, ...Object.keys(into)]) {
       if (!this.outputs.some((output) => output.name === name)) {
         const known = this.outputs.map((output) => output.name).join(", ");
         throw new InputError(`${this.name}: expected outputs ${known}, found "${name}"`);
       }
       fetches[name] = null;
     }
-    for (const [name, target] of Object.entries(options.into ?? {})) fetches[name] = this.#wrap(target);
+    for (const [name, target] of Object.entries(into)) fetches[name] = this.#wrap(target);
     let results: InferenceSession.OnnxValueMapType;
     try {
       results = await this.#session.run(native, fetches);
@@ -128,7 +130,7 @@ export class Session implements AsyncDisposable {
     }
     const unwrapped: Record<string, Tensor> = {};
     for (const name of Object.keys(fetches)) {
-      unwrapped[name] = options.into?.[name] ?? unwrap(this.name, name, results[name] as OrtTensor);
+      unwrapped[name] = into[name] ?? unwrap(this.name, name, results[name] as OrtTensor);
     }
     return unwrapped;
   }

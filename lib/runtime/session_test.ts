@@ -56,6 +56,7 @@ Deno.test("wrong feeds are refused with the input's name, the expectation and th
     await assert.rejects(session.run(feeds), { name: "InputError", message });
   }
   await assert.rejects(session.run({ a: good, b: good }, { outputs: ["z"] }), /expected outputs y, found "z"/);
+  await assert.rejects(session.run({ a: good, b: good }, { into: { z: good } }), /expected outputs y, found "z"/);
 });
 
 Deno.test("bytes that are no model, a missing file and a closed session are one-line errors", async () => {

@@ -130,9 +130,10 @@ export class StepEngine implements StepHost {
     return { ...last, loss };
   }
 
-  read(names: readonly string[]): Promise<Record<string, Tensor>> {
+  // deno-lint-ignore require-await -- a refusal is a rejection, as in a worker
+  async read(names: readonly string[]): Promise<Record<string, Tensor>> {
     this.#expectWhole();
-    return Promise.resolve(Object.fromEntries(names.map((name) => [name, copied(this.#buffer(name).now)])));
+    return Object.fromEntries(names.map((name) => [name, copied(this.#buffer(name).now)]));
   }
 
   write(tensors: Readonly<Record<string, Tensor>>): Promise<void> {

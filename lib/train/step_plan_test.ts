@@ -76,6 +76,28 @@ Deno.test("an update in place gives the same bits as one into other memory", asy
   assert.deepEqual(found[0], found[1]);
 });
 
+Deno.test("an update that fails leaves a step that refuses to go on until whole weights are loaded", async () => {
+  const { slots, ...rest } = plan("cpu");
+  const [first, ...others] = slots;
+  const whole = await StepEngine.open({ ...rest, slots }, { device: "cpu", threads: 1, seed: 0 });
+  const names = slots.map(({ name }) => name), state = await whole.read(names);
+  await whole.dispose();
+  const engine = await StepEngine.open({ ...rest, slots: [{ ...first!, next: "nowhere" }, ...others] }, {
+    ...{ device: "cpu", threads: 1, seed: 0 },
+  });
+  const refusal =
+    /step: expected whole weights, found an update that was cut off \(update: expected outputs .*\); load a state/;
+  await assert.rejects(engine.run([smallBatch(0)], 0.01, 0), /nowhere/);
+  await assert.rejects(engine.run([smallBatch(0)], 0.01, 0), refusal);
+  await assert.rejects(engine.read(names), refusal);
+  const { [names[0]!]: _, ...part } = state;
+  await engine.write(part);
+  await assert.rejects(engine.read(names), refusal, "a part is not whole");
+  await engine.write(state);
+  assert.deepEqual(await engine.read(names), state);
+  await engine.dispose();
+});
+
 Deno.test("frozen parameters need no gradient: the step of a trained head has no convolution's gradient", () => {
   const nodes = (freeze: string[]) => {
     const { model } = planStep({
