@@ -8,7 +8,7 @@ import { copyPackage, type ModelCard, readPackage, writePackage } from "./card.t
 import { smallConfig } from "./fixture.ts";
 import { shippedGraph } from "./graphs.ts";
 import { buildNetwork } from "./network.ts";
-import { openModel } from "./open_model.ts";
+import { defaultModel, openModel } from "./open_model.ts";
 
 const classes = [25, 26].map(speciesByDex);
 const { graph, spec } = buildNetwork(smallConfig().model, { classes: 2, seed: 0 });
@@ -81,6 +81,18 @@ Deno.test("a model that is not there is one line with what to run or which names
       /expected a model under .* or a finished run under .*, found none; run "deno task train --config/,
     );
     await assert.rejects(openModel("../small", { models: runs, runs }), /found "\.\.\/small"/);
+  }));
+
+Deno.test("without a name the newest finished run is taken, but none that was trained on a naive split", () =>
+  inModels(async (folder) => {
+    const runs = join(folder, "runs"), models = join(folder, "no models");
+    const splits = { "20260101-000000-older-aaaa": "as built", "20260102-000000-newer-bbbb": "as built" };
+    for (const [id, split] of Object.entries({ ...splits, "20260103-000000-naive-cccc": "naive" })) {
+      const trainedOn = { ...card.trainedOn, split };
+      await writePackage(join(runs, id), { model, classes, card: { ...card, trainedOn } });
+      await Deno.writeTextFile(join(runs, id, "log.jsonl"), "");
+    }
+    assert.equal(await defaultModel({ models, runs }), join(runs, "20260102-000000-newer-bbbb"));
   }));
 
 Deno.test("a cut, exchanged or missing file, other classes and a strange card are each one line", () =>

@@ -75,14 +75,20 @@ export async function findModel(nameOrPath: string, folders: ModelFolders = {}):
   );
 }
 
-/** The only model under `models/`, else the newest run that finished with a model. */
+/**
+ * The only model under `models/`, else that of the newest finished run, those on a naive split left out: they measure what leakage
+ * is worth. Throws InputError where there is none, or several under `models/`.
+ */
 export async function defaultModel(folders: ModelFolders = {}): Promise<string> {
   const { models, runs } = placesOf(folders);
   const names = await modelNames(models);
   if (names.length === 1) return join(models, names[0]!);
   if (names.length === 0) {
     for (const id of (await listRunFolders(runs)).toReversed()) { // ids begin with the time
-      if (await exists(join(runs, id, "model.json"))) return join(runs, id);
+      const folder = join(runs, id);
+      if (!(await exists(join(folder, "model.json")))) continue;
+      const { card: { trainedOn: { split } } } = await readPackage(folder);
+      if (split !== "naive") return folder;
     }
   }
   throw new InputError(
