@@ -2,7 +2,14 @@
 
 import { basename, join } from "node:path";
 import { datasetPaths } from "../data/mod.ts";
-import { currentCommit, type Device, type ProgressListener, sha256File, type YamlValue } from "../runtime/mod.ts";
+import {
+  currentCommit,
+  type Device,
+  exists,
+  type ProgressListener,
+  sha256File,
+  type YamlValue,
+} from "../runtime/mod.ts";
 import { configHash, describeEnvironment, runId, type RunLog, startRun } from "../track/mod.ts";
 import {
   backup,
@@ -18,7 +25,6 @@ import {
   readCheckpoint,
   type Step,
 } from "../train/mod.ts";
-import { exists } from "../runtime/mod.ts";
 import { type ModelCard, type ModelPackage, writeCard, writePackage } from "./card.ts";
 import { augmentationOf, type TrainingConfig } from "./config.ts";
 import { type Dataset, openPictures, samplerOf, type ShownAs, trainingLoader } from "./dataset.ts";
