@@ -2,8 +2,8 @@
 
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
-import { IMAGE_PROBABILITIES } from "../models/mod.ts";
 import { ensureParent, exists, InputError, readJson, reason, sha256, writeAtomic } from "../runtime/mod.ts";
+import { WAYS } from "./graphs.ts";
 import { type Species, species as allSpecies } from "../species/mod.ts";
 
 const hash = z.string().regex(/^[0-9a-f]{64}$/, "64 hexadecimal digits");
@@ -61,14 +61,16 @@ export const cardSchema = z.strictObject({
     family: z.string(),
     /** How class outputs became probabilities, and the cells' scores one distribution. Both are done inside the model. */
     classProbabilities: z.enum(["sigmoid", "softmax"]),
-    how: z.enum(IMAGE_PROBABILITIES as readonly [string, ...string[]]),
-    /** The rows of "boxes": these heads one after another, in each its anchors, rows, columns. */
+    how: z.enum(WAYS),
+    /** The rows of "boxes": these heads one after another, in each its anchors, rows, columns. None in a classifier. */
     heads: z.array(z.strictObject({
       output: z.string(),
       stride: z.number().positive(),
       anchors: z.array(z.tuple([z.number(), z.number()])),
     })),
-    suppression: z.strictObject({ iouThreshold: share, scoreThreshold: share, maxDetections: z.int().min(1) }),
+    /** Of a model with boxes. */
+    suppression: z.strictObject({ iouThreshold: share, scoreThreshold: share, maxDetections: z.int().min(1) })
+      .optional(),
   }),
   classes: z.strictObject({
     file: z.literal("classes.txt"),

@@ -7,11 +7,11 @@ import { toModel } from "../onnx/mod.ts";
 import { copyPackage, type ModelCard, readPackage, writePackage } from "./card.ts";
 import { smallConfig } from "./fixture.ts";
 import { shippedGraph } from "./graphs.ts";
-import { buildNetwork } from "./network.ts";
+import { buildDetector } from "./network.ts";
 import { defaultModel, openModel } from "./open_model.ts";
 
 const classes = [25, 26].map(speciesByDex);
-const { graph, spec } = buildNetwork(smallConfig().model, { classes: 2, seed: 0 });
+const { graph, spec } = buildDetector(smallConfig().model, { classes: 2, seed: 0 });
 const model = toModel(shippedGraph(graph, spec, { how: "best", classProbabilities: "softmax" }));
 const card: Omit<ModelCard, "format" | "file" | "classes"> = {
   name: "small",
@@ -141,7 +141,7 @@ Deno.test("a cut, exchanged or missing file, other classes and a strange card ar
       await Deno.writeFile(path, bytes);
     }
     // A model with another number of classes than its card.
-    const three = buildNetwork(smallConfig().model, { classes: 3, seed: 0 });
+    const three = buildDetector(smallConfig().model, { classes: 3, seed: 0 });
     const other = toModel(shippedGraph(three.graph, three.spec, { how: "best", classProbabilities: "softmax" }));
     await writePackage(folder, { model: other, classes, card });
     await assert.rejects(

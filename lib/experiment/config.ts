@@ -3,7 +3,7 @@
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { z } from "zod";
 import { augment, type Transform } from "../data/mod.ts";
-import { IMAGE_PROBABILITIES } from "../models/mod.ts";
+import { CLASSIFIER_STRIDE, IMAGE_PROBABILITIES } from "../models/mod.ts";
 import { describeError, exists, readConfig } from "../runtime/mod.ts";
 import { projectFolder } from "./settings.ts";
 
@@ -24,14 +24,29 @@ const augmentation = z.union([z.enum(["none", "light", "full"]), z.array(transfo
   }
 });
 
+/** The coarsest stride of the detectors. */
+const DETECTOR_STRIDE = 32;
+/** Networks that find boxes. */
+const DETECTORS = ["yolov3", "yolov3-tiny"] as const;
+/** Networks that name the whole picture. */
+const CLASSIFIERS = ["residual"] as const;
+
+/** The name of a classifier. */
+export type ClassifierFamily = typeof CLASSIFIERS[number];
+
+/** Whether a family's networks name the whole picture rather than find boxes. */
+export function isClassifier(family: string): family is ClassifierFamily {
+  return (CLASSIFIERS as readonly string[]).includes(family);
+}
+
 const model = z.strictObject({
-  family: z.enum(["yolov3", "yolov3-tiny"]),
+  family: z.enum([...DETECTORS, ...CLASSIFIERS]),
   /** Multiplies channels, rounded to multiples of 8. */
   width: z.number().positive().max(64).default(1),
   /** Multiplies the numbers of residual blocks. */
   depth: z.number().positive().max(64).default(1),
   /** Side of the input, pixels. */
-  size: z.int().min(32).max(2048).multipleOf(32, { error: "a multiple of 32 pixels" }),
+  size: z.int().min(32).max(2048).multipleOf(CLASSIFIER_STRIDE, { error: `a multiple of ${CLASSIFIER_STRIDE} pixels` }),
   /** Width and height in pixels of the input, small ones first; default: the published ones, scaled from 416 px. */
   anchors: z.array(z.tuple([positive, positive])).optional(),
   /** Fresh weights, a file (.weights of Darknet, a checkpoint), or the name of published weights. */
@@ -144,8 +159,20 @@ export const trainingConfigSchema = z.strictObject({
   schedule,
   training,
   prediction: prediction.prefault({}),
-}).superRefine(({ model: { family, anchors }, schedule, training }, context) => {
-  const expected = family === "yolov3" ? 9 : 6;
+}).superRefine(({ model: { family, anchors, size }, schedule, training }, context) => {
+  if (isClassifier(family)) {
+    const boxes = ["mAP50", "mAP50_95"].find((figure) => figure === training.monitor);
+    if (boxes) {
+      context.addIssue({
+        code: "custom",
+        path: ["training", "monitor"],
+        message: `top1, top5, nll or loss for the family ${family}, which finds no boxes`,
+      });
+    }
+  } else if (size % DETECTOR_STRIDE !== 0) {
+    context.addIssue({ code: "custom", path: ["model", "size"], message: `a multiple of ${DETECTOR_STRIDE} pixels` });
+  }
+  const expected = isClassifier(family) ? 0 : family === "yolov3" ? 9 : 6;
   if (anchors && anchors.length !== expected) {
     context.addIssue({ code: "custom", path: ["model", "anchors"], message: `${expected} anchors for ${family}` });
   }

@@ -1,12 +1,11 @@
 /** Batches for training and validation, as the fit loop and the judge take them. */
 
 import type { Batch as PictureBatch, BatchLoader, PictureCache } from "../data/mod.ts";
-import type { YoloSpec } from "../models/mod.ts";
 import { tensor } from "../runtime/mod.ts";
-import { type AssignmentOptions, type BatchSource, yoloTargets } from "../train/mod.ts";
+import type { BatchSource } from "../train/mod.ts";
 import { type Dataset, evaluationLoader, type ShownAs } from "./dataset.ts";
-import { judgedBatch } from "./graphs.ts";
 import type { JudgedBatch } from "./judge.ts";
+import type { TaskNetwork } from "./task/task.ts";
 
 /** What the feeding of training tells of itself. */
 export interface Feeding {
@@ -17,7 +16,7 @@ export interface Feeding {
 }
 
 /** Endless batches of a loader with their targets: those of the next epoch are drawn while this one is validated. */
-export function feedTraining(loader: BatchLoader, spec: YoloSpec, assignment: AssignmentOptions): Feeding {
+export function feedTraining(loader: BatchLoader, task: TaskNetwork): Feeding {
   let stream: AsyncGenerator<PictureBatch> | undefined;
   let position = -1, waiting = 0, working = 0, isFirst = true;
   const source: BatchSource = async function* (epoch, fromStep) {
@@ -33,9 +32,9 @@ export function feedTraining(loader: BatchLoader, spec: YoloSpec, assignment: As
       const given = performance.now();
       if (!isFirst) waiting += given - asked; // the first waits for the workers to start
       isFirst = false;
-      const { images, shape, boxes } = value!;
+      const { images, shape } = value!;
       yield {
-        batch: { images: tensor("float32", shape, images), ...yoloTargets(boxes, spec, assignment) },
+        batch: { images: tensor("float32", shape, images), ...task.targets(value!) },
         images: shape[0],
       };
       working += performance.now() - given;
@@ -58,8 +57,7 @@ const KEPT_BYTES = 2 ** 28;
 export class ValidationPictures implements Disposable {
   readonly total: number;
   readonly #loader: BatchLoader;
-  readonly #spec: YoloSpec;
-  readonly #assignment: AssignmentOptions;
+  readonly #task: TaskNetwork;
   readonly #fits: boolean;
   #kept: JudgedBatch[] | undefined;
 
@@ -67,16 +65,11 @@ export class ValidationPictures implements Disposable {
     dataset: Dataset,
     cache: PictureCache,
     shown: ShownAs,
-    { spec, assignment, workers }: {
-      readonly spec: YoloSpec;
-      readonly assignment: AssignmentOptions;
-      readonly workers: number;
-    },
+    { task, workers }: { readonly task: TaskNetwork; readonly workers: number },
   ) {
-    const batch = judgedBatch(spec, shown.batch);
+    const batch = task.judgedBatch(shown.batch);
     this.#loader = evaluationLoader(dataset, "validation", cache, { ...shown, batch }, { workers });
-    this.#spec = spec;
-    this.#assignment = assignment;
+    this.#task = task;
     this.total = this.#loader.length;
     this.#fits = this.total * 3 * shown.size ** 2 * 4 <= KEPT_BYTES;
   }
@@ -84,12 +77,13 @@ export class ValidationPictures implements Disposable {
   async *batches(): AsyncGenerator<JudgedBatch> {
     if (this.#kept) return yield* this.#kept;
     const kept: JudgedBatch[] = [];
-    for await (const { images, shape, labels, boxes } of this.#loader.epoch(0)) {
+    for await (const drawn of this.#loader.epoch(0)) {
+      const { images, shape, labels, boxes } = drawn;
       const batch: JudgedBatch = {
         images: tensor("float32", shape, images),
         labels,
         boxes,
-        targets: yoloTargets(boxes, this.#spec, this.#assignment),
+        targets: this.#task.targets(drawn),
       };
       if (this.#fits) kept.push(batch);
       yield batch;

@@ -11,9 +11,8 @@ import {
   type Scores,
   softmaxOf,
 } from "../evaluate/mod.ts";
-import { IMAGE_PROBABILITIES, type ImageProbabilities } from "../models/mod.ts";
 import type { CardFigures } from "./card.ts";
-import { wayOutput } from "./graphs.ts";
+import { type Way, wayOutput, WAYS } from "./graphs.ts";
 import type { Judgement } from "./judge.ts";
 
 /** Probabilities at a temperature. */
@@ -51,21 +50,20 @@ export function cardFigures(
 /** What the fit loop is told of a validation. */
 export function validationFigures(
   judgement: Judgement,
-  way: ImageProbabilities,
+  way: Way,
   { classes }: { readonly classes: number },
 ): Record<string, number> {
   const { labels, distributions, detected, losses } = judgement;
   const probabilities = distributions[wayOutput(way)]!;
   const { top1, top5 } = judgeClassification(probabilities, labels);
-  const report = evaluateDetections(detected, { classes });
+  const report = detected.length > 0 ? evaluateDetections(detected, { classes }) : undefined;
   const { loss = NaN, ...parts } = Object.fromEntries(
     Object.entries(losses).map(([name, value]) => [name.replace(/^loss\//, ""), value]),
   );
   return {
     top1: top1.share,
     top5: top5.share,
-    mAP50: report.mAP50 ?? NaN,
-    mAP50_95: report.mAP50to95 ?? NaN,
+    ...(report ? { mAP50: report.mAP50 ?? NaN, mAP50_95: report.mAP50to95 ?? NaN } : {}),
     nll: calibrationOf(probabilities, labels).nll,
     loss,
     ...parts,
@@ -74,7 +72,7 @@ export function validationFigures(
 
 /** One way from cells to a distribution, and how good it is on validation. */
 export interface WayFigures {
-  readonly way: ImageProbabilities;
+  readonly way: Way;
   readonly top1: number;
   readonly top5: number;
   /** At its own best temperature, so that ways are compared by what they know. */
@@ -84,7 +82,7 @@ export interface WayFigures {
 
 /** All ways that were judged, the best first: by top-1, of equal ones by the likelihood. */
 export function compareWays({ labels, distributions }: Judgement): WayFigures[] {
-  return IMAGE_PROBABILITIES.flatMap((way): WayFigures[] => {
+  return WAYS.flatMap((way): WayFigures[] => {
     const probabilities = distributions[wayOutput(way)];
     if (!probabilities) return [];
     const { top1, top5 } = judgeClassification(probabilities, labels);

@@ -4,6 +4,7 @@ import {
   appendDetections,
   appendImageProbabilities,
   type ClassProbabilities,
+  IMAGE_PROBABILITIES,
   type ImageProbabilities,
   type YoloSpec,
 } from "../models/mod.ts";
@@ -55,8 +56,14 @@ export function shippedGraph(
   return graph;
 }
 
+/** A way from a network's outputs to one distribution over the classes: from a detector's cells, or a classifier's softmax. */
+export type Way = ImageProbabilities | "softmax";
+
+/** All ways. */
+export const WAYS: readonly [Way, ...Way[]] = ["softmax", ...IMAGE_PROBABILITIES];
+
 /** The name of an output with the distribution that one way gives. */
-export function wayOutput(way: ImageProbabilities): string {
+export function wayOutput(way: Way): string {
   return `${OUTPUTS.probabilities}/${way}`;
 }
 
@@ -95,7 +102,8 @@ export function keepCandidates(graph: Graph): void {
   graph.output(indices, CANDIDATES.places);
 }
 
-function appendLoss(graph: Graph, loss: (context: LossContext) => LossResult): void {
+/** Appends a loss ("loss") and its parts ("loss/NAME"). */
+export function appendLoss(graph: Graph, loss: (context: LossContext) => LossResult): void {
   const result = loss({
     graph,
     output: (name = "") => graph.value(name),
@@ -109,7 +117,8 @@ function appendLoss(graph: Graph, loss: (context: LossContext) => LossResult): v
   for (const [name, value] of Object.entries(metrics)) graph.output(value, `loss/${name}`);
 }
 
-function withoutOutputs(graph: Graph): Graph {
+/** The graph without its outputs; itself. */
+export function withoutOutputs(graph: Graph): Graph {
   for (const output of [...graph.outputs]) graph.removeOutput(output);
   return graph;
 }

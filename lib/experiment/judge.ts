@@ -39,8 +39,8 @@ export interface JudgeOptions {
   readonly classes: number;
   /** Side of the input, pixels. */
   readonly size: number;
-  /** Of the boxes. */
-  readonly suppression: SuppressionOptions;
+  /** Of the boxes; default: all are kept. */
+  readonly suppression?: SuppressionOptions | undefined;
   readonly total?: number;
   readonly label?: string;
   readonly onProgress?: ProgressListener | undefined;
@@ -88,7 +88,7 @@ export function detectionsOf(
   const { data: edges, shape: [count = 0, rows = 0] } = found[OUTPUTS.boxes] as Tensor<"float32">;
   const { data: scores, shape: [, kept = 0] } = found[CANDIDATES.scores] as Tensor<"float32">;
   const { data: places } = found[CANDIDATES.places] as Tensor<"int64">;
-  const { scoreThreshold = 0 } = suppression;
+  const { scoreThreshold = 0 } = suppression ?? {};
   const inside = (x: number) => Math.min(size, Math.max(0, x * size));
   return Array.from({ length: count }, (_, picture) => {
     const boxes: ScoredBox[] = [];

@@ -13,6 +13,8 @@ export {
 } from "./card.ts";
 export {
   augmentationOf,
+  type ClassifierFamily,
+  isClassifier,
   overlayPath,
   readTrainingConfig,
   type TrainingConfig,
@@ -38,8 +40,9 @@ export {
   reportOf,
 } from "./evaluate_model.ts";
 export { compareWays, tempered, type WayFigures } from "./figures.ts";
-export { judgingGraph, OUTPUTS, shippedGraph } from "./graphs.ts";
-export { buildNetwork, loadPretrained, type Pretrained } from "./network.ts";
+export { judgingGraph, OUTPUTS, shippedGraph, type Way, WAYS } from "./graphs.ts";
+export { buildClassifierOf, buildDetector, loadPretrained, type Pretrained } from "./network.ts";
+export { buildTask, type TaskNetwork } from "./task/task.ts";
 export {
   defaultModel,
   findModel,

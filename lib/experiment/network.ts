@@ -1,9 +1,12 @@
 /** The network of a training: built from its settings, its first weights from where they are asked for. */
 
 import {
+  type ClassifierNetwork,
+  type ClassifierOptions,
   fetchWeights,
   loadDarknetWeights,
   PUBLISHED_WEIGHTS,
+  residualNet,
   scaleAnchors,
   YOLO_V3_ANCHORS,
   YOLO_V3_TINY_ANCHORS,
@@ -13,13 +16,14 @@ import {
 } from "../models/mod.ts";
 import { exists, InputError, Random, reason } from "../runtime/mod.ts";
 import { readCheckpoint } from "../train/mod.ts";
-import type { TrainingConfig } from "./config.ts";
+import type { Graph } from "../onnx/mod.ts";
+import { type ClassifierFamily, isClassifier, type TrainingConfig } from "./config.ts";
 
 /** The size that the published anchors were made for, pixels. */
 const PUBLISHED_SIZE = 416;
 
-/** The network with fresh weights. Throws ModelError for what it cannot be. */
-export function buildNetwork(
+/** The detector of the settings with fresh weights. Throws ModelError for what it cannot be. */
+export function buildDetector(
   { family, width, depth, size, anchors }: TrainingConfig["model"],
   { classes, seed }: { readonly classes: number; readonly seed: number },
 ): YoloNetwork {
@@ -27,6 +31,20 @@ export function buildNetwork(
   const published = scaleAnchors(tiny ? YOLO_V3_TINY_ANCHORS : YOLO_V3_ANCHORS, size / PUBLISHED_SIZE);
   const options = { classes, size, width, depth, anchors: anchors ?? published };
   return (tiny ? yoloV3Tiny : yoloV3)({ ...options, random: Random.seeded("weights", seed) });
+}
+
+/** The classifiers by their family's name. */
+const CLASSIFIER_NETWORKS: Readonly<Record<ClassifierFamily, (options: ClassifierOptions) => ClassifierNetwork>> = {
+  residual: residualNet,
+};
+
+/** The classifier of the settings with fresh weights. Throws ModelError for what it cannot be. */
+export function buildClassifierOf(
+  { family, width, depth, size }: TrainingConfig["model"],
+  { classes, seed }: { readonly classes: number; readonly seed: number },
+): ClassifierNetwork {
+  const build = CLASSIFIER_NETWORKS[family as ClassifierFamily];
+  return build({ classes, size, width, depth, random: Random.seeded("weights", seed) });
 }
 
 /** Convolutions before the first head: what a published file can give to a network with other classes. */
@@ -49,7 +67,7 @@ export interface Pretrained {
  * there, does not fit, or published weights for a network that is not of full size.
  */
 export async function loadPretrained(
-  { graph }: YoloNetwork,
+  { graph }: { readonly graph: Graph },
   { family, width, depth, pretrained }: TrainingConfig["model"],
   { say = () => {}, signal, cache }: {
     readonly say?: (line: string) => void;
@@ -59,6 +77,11 @@ export async function loadPretrained(
 ): Promise<Pretrained> {
   if (pretrained === "none") return { from: "none", loaded: 0 };
   if (pretrained.endsWith(".safetensors")) return await loadCheckpoint(graph, pretrained);
+  if (isClassifier(family)) {
+    throw new InputError(
+      `model.pretrained: expected none or a checkpoint (.safetensors) for the family ${family}, found "${pretrained}"`,
+    );
+  }
   const name = pretrained === "darknet53" ? "darknet53.conv.74" : pretrained;
   const isPublished = Object.hasOwn(PUBLISHED_WEIGHTS, name) && !(await exists(name));
   if (!isPublished && !(await exists(name))) {
@@ -83,7 +106,7 @@ export async function loadPretrained(
   return { from: name, loaded };
 }
 
-async function loadCheckpoint(graph: YoloNetwork["graph"], path: string): Promise<Pretrained> {
+async function loadCheckpoint(graph: Graph, path: string): Promise<Pretrained> {
   const { state: { tensors } } = await readCheckpoint(path);
   let loaded = 0;
   for (const value of graph.initialisers) {

@@ -6,13 +6,13 @@ import { exportDarknet, PUBLISHED_WEIGHTS } from "../models/mod.ts";
 import { tensor, toNumbers } from "../runtime/mod.ts";
 import { saveCheckpoint } from "../train/mod.ts";
 import { smallConfig } from "./fixture.ts";
-import { buildNetwork, loadPretrained } from "./network.ts";
+import { buildDetector, loadPretrained } from "./network.ts";
 
 const { model } = smallConfig();
 
 Deno.test("anchors are the published ones scaled from 416 pixels, or those of the settings", () => {
   const anchors = (settings: typeof model) =>
-    buildNetwork(settings, { classes: 2, seed: 0 }).spec.heads.flatMap(({ anchors }) => anchors);
+    buildDetector(settings, { classes: 2, seed: 0 }).spec.heads.flatMap(({ anchors }) => anchors);
   const scaled = anchors({ ...model, size: 832 });
   assert.deepEqual(scaled[2], [688, 638]); // 344 x 319, Darknet's largest, doubled
   const own: [number, number][] = [[1, 2], [3, 4], [5, 6], [7, 8], [9, 10], [11, 12]];
@@ -20,7 +20,7 @@ Deno.test("anchors are the published ones scaled from 416 pixels, or those of th
 });
 
 Deno.test("weights follow from the seed", () => {
-  const first = (seed: number) => toNumbers(buildNetwork(model, { classes: 2, seed }).graph.parameters[0]!.tensor!);
+  const first = (seed: number) => toNumbers(buildDetector(model, { classes: 2, seed }).graph.parameters[0]!.tensor!);
   assert.deepEqual(first(1), first(1));
   assert.notDeepEqual(first(1), first(2));
 });
@@ -29,7 +29,7 @@ Deno.test("a file that is not there, published weights for a small network and a
   const folder = await Deno.makeTempDir();
   try {
     const load = (pretrained: string) =>
-      loadPretrained(buildNetwork(model, { classes: 2, seed: 0 }), { ...model, pretrained });
+      loadPretrained(buildDetector(model, { classes: 2, seed: 0 }), { ...model, pretrained });
     const known = Object.keys(PUBLISHED_WEIGHTS).join(", ");
     await assert.rejects(load("none.weights"), {
       message: `model.pretrained: expected a file or one of ${known}, found "none.weights"`,
@@ -51,10 +51,10 @@ Deno.test("Darknet's weights of another number of classes give all layers before
   const folder = await Deno.makeTempDir();
   try {
     const settings = { ...model, width: 1 };
-    const source = buildNetwork(settings, { classes: 1, seed: 5 });
+    const source = buildDetector(settings, { classes: 1, seed: 5 });
     const path = join(folder, "mine.weights");
     await Deno.writeFile(path, exportDarknet(source.graph, { spec: source.spec }).weights);
-    const network = buildNetwork(settings, { classes: 4, seed: 6 });
+    const network = buildDetector(settings, { classes: 4, seed: 6 });
     assert.deepEqual(await loadPretrained(network, { ...settings, pretrained: path }), { from: path, loaded: 9 });
     const weight = (from: typeof network, name: string) => from.graph.value(name).tensor!.data;
     assert.deepEqual(weight(network, "conv8.weight"), weight(source, "conv8.weight"));

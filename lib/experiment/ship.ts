@@ -1,15 +1,10 @@
 /** Writes the model of a finished training: the best weights, checked against the training's own graph. */
 
-import {
-  appendDetections,
-  appendImageProbabilities,
-  type ImageProbabilities,
-  type YoloNetwork,
-} from "../models/mod.ts";
-import { assertValid, Graph, toModel } from "../onnx/mod.ts";
+import { assertValid, type Graph, toModel } from "../onnx/mod.ts";
 import { openSession, type Tensor, tensor, WorkError } from "../runtime/mod.ts";
 import type { Step, WeightSource } from "../train/mod.ts";
-import { shippedGraph } from "./graphs.ts";
+import type { Way } from "./graphs.ts";
+import type { TaskNetwork } from "./task/task.ts";
 
 /** How far a shipped model's outputs may be from the training graph's: `difference` of `ShippedModel`. */
 export const TOLERANCE = 1e-4;
@@ -33,31 +28,24 @@ export interface ShippedModel {
  * is another.
  */
 export async function shipModel(
-  { graph, spec }: YoloNetwork,
+  task: TaskNetwork,
   step: Step,
-  { weights, how, classProbabilities, images, threads }: {
+  { weights, way, images, threads }: {
     readonly weights: WeightSource;
-    readonly how: ImageProbabilities;
-    readonly classProbabilities: "sigmoid" | "softmax";
+    readonly way: Way;
     /** Pictures [N, 3, size, size] to check with; a few are taken. */
     readonly images: Tensor;
     readonly threads?: number | undefined;
   },
 ): Promise<ShippedModel> {
+  const { graph } = task;
   const parameters = await step.parameters({ weights });
   for (const [name, content] of Object.entries(parameters)) graph.setTensor(graph.value(name), content);
-  const shipped = shippedGraph(graph, spec, { how, classProbabilities });
+  const shipped = task.shippedGraph(way);
   if (parameterCount(shipped) < 1e7) assertValid(shipped);
   const model = toModel(shipped);
   const few = firstPictures(images, 4);
-  const decoder = new Graph("decode");
-  for (const { output, anchors, stride } of spec.heads) {
-    const side = spec.size / stride;
-    decoder.input(output, "float32", ["N", anchors.length * (5 + spec.classes), side, side]);
-  }
-  appendImageProbabilities(decoder, spec, { how, classProbabilities });
-  appendDetections(decoder, spec, { classProbabilities });
-  await using decoding = await openSession(toModel(decoder), { threads, name: "decode" });
+  await using decoding = await openSession(toModel(task.decoder(way)), { threads, name: "decode" });
   await using session = await openSession(model, { threads, name: "model" });
   const expected = await decoding.run(await step.evaluate({ images: few }, { weights }));
   const found = await session.run({ images: few });

@@ -32,13 +32,14 @@ import { judgeModel } from "./evaluate_model.ts";
 import { type Feeding, feedTraining, ValidationPictures } from "./feeding.ts";
 import { cardFigures, compareWays, tempered, validationFigures, type WayFigures } from "./figures.ts";
 import { OUTPUTS, wayOutput } from "./graphs.ts";
-import { buildNetwork, loadPretrained, type Pretrained } from "./network.ts";
+import { loadPretrained, type Pretrained } from "./network.ts";
 import { openModel } from "./open_model.ts";
 import { splitPictures } from "./picture_sets.ts";
-import { assignmentOf, lossOf, monitorOf, optimizerOf, scheduleOf } from "./recipe.ts";
+import { monitorOf, optimizerOf, scheduleOf } from "./recipe.ts";
 import { chooseRun } from "./resume_run.ts";
 import { shipModel, TOLERANCE } from "./ship.ts";
-import { classProbabilitiesOf, SUPPRESSION, Validator } from "./validation.ts";
+import { buildTask, type TaskNetwork } from "./task/task.ts";
+import { Validator } from "./validation.ts";
 
 /** Settings of `trainExperiment`. */
 export interface TrainOptions {
@@ -88,20 +89,20 @@ export interface TrainResult {
 }
 
 /**
- * Trains a detector and writes its run: `config.yaml`, `log.jsonl`, `checkpoints/`, `best/`, and at the end the best weights as
+ * Trains a network and writes its run: `config.yaml`, `log.jsonl`, `checkpoints/`, `best/`, and at the end the best weights as
  * `model.onnx` with `classes.txt` and `model.json`. The same settings, data and seed give the same losses and weights on one
  * machine, whatever kills and resumes lie between. Throws InputError, TrainError or WorkError in one line.
  */
 export async function trainExperiment(options: TrainOptions): Promise<TrainResult> {
   const { config, data, seed, threads = navigator.hardwareConcurrency, warn = () => {}, signal } = options;
-  const network = buildNetwork(config.model, { classes: data.classes.length, seed });
-  const pretrained = await loadPretrained(network, config.model, { say: warn, signal });
+  const task = buildTask(config, { classes: data.classes.length, seed });
+  const pretrained = await loadPretrained(task, config.model, { say: warn, signal });
   const { batch, nominalBatch: nominal = batch } = config.training;
   const { accumulate, decayFactor } = nominalBatch({ nominal, batch });
   const { device = "cpu", engine = "onnx" } = options;
   const shared = {
-    model: network.graph,
-    loss: lossOf(network.spec, config.loss),
+    model: task.graph,
+    loss: task.loss,
     optimizer: optimizerOf(config.optimizer, { decayFactor: nominal === batch ? 1 : decayFactor }),
     accumulate,
     symbols: { N: batch },
@@ -124,7 +125,7 @@ export async function trainExperiment(options: TrainOptions): Promise<TrainResul
     resumed: chosen?.resume !== undefined,
     environment: await describeEnvironment({ device }),
   });
-  using training = await Training.open(options, { network, step, log, accumulate, threads });
+  using training = await Training.open(options, { task, step, log, accumulate, threads });
   const result = await training.fit({ resume: chosen?.resume, hash: configHash(resolved) });
   const told = { run: log.id, folder: log.folder, fit: result, pretrained, waitShare: await training.closeFeeding() };
   if (result.reason === "interrupted") return { ...told, ways: [] };
@@ -154,26 +155,25 @@ class Training implements Disposable {
     this.#feeding = opened.feeding;
     this.#stepsPerEpoch = opened.stepsPerEpoch;
     this.#pictures = opened.pictures;
-    this.#validator = new Validator(options.config, parts.network, parts.step, opened.pictures);
+    this.#validator = new Validator(parts.task, parts.step, opened.pictures);
   }
 
   static async open(options: TrainOptions, parts: TrainingParts): Promise<Training> {
-    const { config, data, seed, onProgress } = options, { spec } = parts.network;
+    const { config, data, seed, onProgress } = options, { task } = parts, { size } = task;
     const { batch } = config.training, { background, boxes, view } = config.data;
     const workers = options.workers ?? Math.max(1, Math.min(4, Math.floor(navigator.hardwareConcurrency / 2)));
-    const shown: ShownAs = { size: spec.size, batch, background, boxes, view };
-    const cache = await openPictures(data, { size: spec.size, view, onProgress });
+    const shown: ShownAs = { size, batch, background, boxes, view };
+    const cache = await openPictures(data, { size, view, onProgress });
     const loader = trainingLoader(data, cache, shown, {
       augmentation: augmentationOf(config.data.augmentation),
       sampler: samplerOf(config.data.sampler, data.rows.train),
       ...{ seed, workers },
     });
-    const assignment = assignmentOf(config.loss);
     return new Training(options, parts, {
       cache,
-      feeding: feedTraining(loader, spec, assignment),
+      feeding: feedTraining(loader, task),
       stepsPerEpoch: Math.max(1, Math.floor(loader.stepsPerEpoch / parts.accumulate)),
-      pictures: new ValidationPictures(data, cache, shown, { spec, assignment, workers }),
+      pictures: new ValidationPictures(data, cache, shown, { task, workers }),
     });
   }
 
@@ -189,7 +189,7 @@ class Training implements Disposable {
     const copies = to === undefined
       ? []
       : [backup({ from: log.folder, to: join(to, log.id), everyMinutes: copyMinutes, warn })];
-    const { classes } = this.#parts.network.spec;
+    const { classes } = this.#parts.task;
     return await fit({
       step,
       epochs: training.epochs,
@@ -230,29 +230,27 @@ class Training implements Disposable {
     result: FitResult,
     { hash, pretrained }: { hash: string; pretrained: Pretrained },
   ): Promise<Pick<TrainResult, "ways" | "difference"> & { model: ModelPackage }> {
-    const { config, data, profile, seed } = this.#options, { log, network, step, threads } = this.#parts;
+    const { config, data, profile, seed } = this.#options, { log, task, step, threads } = this.#parts;
     const { epochs, steps } = await this.#loadBest(result);
     const judgement = await this.#judge("all");
-    const ways = compareWays(judgement), [{ way: how, temperature }] = ways as [WayFigures];
-    const classProbabilities = classProbabilitiesOf(config), { weights } = this.#validator;
+    const ways = compareWays(judgement), [{ way, temperature }] = ways as [WayFigures];
+    const { weights } = this.#validator;
     const { value: first } = await this.#pictures.batches().next();
-    const { model, difference } = await shipModel(network, step, {
-      ...{ weights, how, classProbabilities, threads, images: first!.images },
-    });
+    const { model, difference } = await shipModel(task, step, { weights, way, threads, images: first!.images });
     if (difference > TOLERANCE) {
       this.#options.warn?.(`model: expected the training graph's outputs to ${TOLERANCE}, found them to ${difference}`);
     }
     const classes = data.classes.length;
-    const probabilities = tempered(judgement.distributions[wayOutput(how)]!, temperature);
+    const probabilities = tempered(judgement.distributions[wayOutput(way)]!, temperature);
     const count = ({ length }: readonly unknown[]) => length;
     const card: Omit<ModelCard, "format" | "file" | "classes"> = {
       name: log.id,
-      about: `${config.model.family} of ${classes} species at ${network.spec.size} px.`,
+      about: `${config.model.family} of ${classes} species at ${task.size} px.`,
       input: {
         ...{
           name: "images",
           layout: "NCHW",
-          size: network.spec.size,
+          size: task.size,
           channels: "RGB",
           fit: "letterbox",
           view: config.data.view,
@@ -260,16 +258,7 @@ class Training implements Disposable {
         ...{ mean: [0, 0, 0], std: [1, 1, 1] },
         background: config.data.background === "fixed" ? PLAIN : config.data.background,
       },
-      outputs: { ...OUTPUTS },
-      decode: {
-        family: config.model.family,
-        ...{ classProbabilities, how, suppression: SUPPRESSION },
-        heads: network.spec.heads.map(({ output, stride, anchors }) => ({
-          output,
-          stride,
-          anchors: anchors.map(([width, height]) => [width, height]),
-        })),
-      },
+      ...task.describe(way),
       temperature,
       trainedOn: {
         ...{ run: log.id, profile, seed, sources: data.sources.map(withoutFolders), split: data.splitMode },
@@ -301,7 +290,7 @@ class Training implements Disposable {
 
   /** Loads the best weights; of a training that a budget ended within an epoch the last ones, where they are better. */
   async #loadBest({ best, reason, epochs, step: steps }: FitResult): Promise<{ epochs: number; steps: number }> {
-    const { log, network: { spec: { classes } }, step } = this.#parts;
+    const { log, task: { classes }, step } = this.#parts;
     const path = bestCheckpointPath(log.folder);
     if (!best || !(await exists(path))) return { epochs, steps };
     if ((reason === "step budget" || reason === "time budget") && best.step < steps) {
@@ -329,7 +318,7 @@ class Training implements Disposable {
 
 /** What is compiled and opened before. */
 interface TrainingParts {
-  readonly network: ReturnType<typeof buildNetwork>;
+  readonly task: TaskNetwork;
   readonly step: Step;
   readonly log: RunLog;
   readonly accumulate: number;

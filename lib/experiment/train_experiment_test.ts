@@ -11,7 +11,7 @@ import { openDataset } from "./dataset.ts";
 import { evaluateModel } from "./evaluate_model.ts";
 import { inRuns, makeSmallData, smallConfig, trainedLosses } from "./fixture.ts";
 import { judgedBatch } from "./graphs.ts";
-import { buildNetwork, loadPretrained } from "./network.ts";
+import { buildDetector, loadPretrained } from "./network.ts";
 import { openModel } from "./open_model.ts";
 import { folderPictures, splitPictures } from "./picture_sets.ts";
 import { predictPictures } from "./predict.ts";
@@ -39,7 +39,7 @@ Deno.test("the model that is written gives what the best checkpoint gives unfold
     const { folder, model, difference, ways } = await trainExperiment({ ...common, config, runsFolder: runs });
     assert.ok(difference! <= 1e-4);
     assert.deepEqual(ways.map(({ way }) => way), ["mean"]);
-    const network = buildNetwork(config.model, { classes: 3, seed: 99 });
+    const network = buildDetector(config.model, { classes: 3, seed: 99 });
     const pretrained = bestCheckpointPath(folder);
     const { loaded } = await loadPretrained(network, { ...config.model, pretrained });
     assert.equal(loaded, network.graph.initialisers.filter(({ name }) => name.startsWith("conv")).length);
@@ -101,7 +101,7 @@ Deno.test("a run learns to tell three colours apart; its model judges splits and
   }));
 
 Deno.test("a detector of 1,025 species at 416 px is judged a picture at a time, a small one in whole batches", () => {
-  const { spec } = buildNetwork(smallConfig().model, { classes: 3, seed: 0 });
+  const { spec } = buildDetector(smallConfig().model, { classes: 3, seed: 0 });
   assert.equal(judgedBatch(spec, 16), 16);
   // 3 · (13² + 26² + 52²) = 10,647 places, each with 1,025 scores.
   const heads = [32, 16, 8].map((stride) => ({ stride, anchors: [0, 0, 0] }));

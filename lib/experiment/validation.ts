@@ -1,27 +1,12 @@
 /** Judges the network of a training on the validation split, with the weights as they are. */
 
-import { IMAGE_PROBABILITIES, type ImageProbabilities, type YoloNetwork } from "../models/mod.ts";
 import { type Graph, toModel } from "../onnx/mod.ts";
 import { type Device, openSession, type ProgressListener } from "../runtime/mod.ts";
 import type { Step, WeightSource } from "../train/mod.ts";
-import type { ModelCard } from "./card.ts";
-import type { TrainingConfig } from "./config.ts";
 import type { ValidationPictures } from "./feeding.ts";
-import { judgingGraph } from "./graphs.ts";
+import type { Way } from "./graphs.ts";
 import { judge, type Judgement } from "./judge.ts";
-import { lossOf } from "./recipe.ts";
-
-/** How boxes are chosen among candidates; part of a model's card. */
-export const SUPPRESSION: ModelCard["decode"]["suppression"] = {
-  iouThreshold: 0.45,
-  scoreThreshold: 0.001,
-  maxDetections: 100,
-};
-
-/** What class outputs are taken for. */
-export function classProbabilitiesOf({ loss, prediction }: TrainingConfig): "sigmoid" | "softmax" {
-  return prediction.classProbabilities ?? loss.class;
-}
+import type { TaskNetwork } from "./task/task.ts";
 
 /** Settings of `judgeStep`. */
 export interface JudgeStepOptions {
@@ -33,15 +18,13 @@ export interface JudgeStepOptions {
 
 /** Judges a training step's network. */
 export class Validator {
-  readonly #config: TrainingConfig;
-  readonly #network: YoloNetwork;
+  readonly #task: TaskNetwork;
   readonly #step: Step;
   readonly #pictures: ValidationPictures;
   readonly #graphs = new Map<string, Graph>();
 
-  constructor(config: TrainingConfig, network: YoloNetwork, step: Step, pictures: ValidationPictures) {
-    this.#config = config;
-    this.#network = network;
+  constructor(task: TaskNetwork, step: Step, pictures: ValidationPictures) {
+    this.#task = task;
     this.#step = step;
     this.#pictures = pictures;
   }
@@ -51,10 +34,9 @@ export class Validator {
     return this.#step.averaged ? "average" : "current";
   }
 
-  /** The way from cells to a distribution while training goes on; `auto` chooses at its end. */
-  get way(): ImageProbabilities {
-    const { how } = this.#config.prediction;
-    return how === "auto" ? "best" : how;
+  /** The way from outputs to a distribution while training goes on; its end chooses among all. */
+  get way(): Way {
+    return this.#task.ways[0];
   }
 
   /** Judges with one way, or with all that may be chosen. */
@@ -62,21 +44,17 @@ export class Validator {
     ways: "one" | "all",
     { device, threads, onProgress, signal }: JudgeStepOptions,
   ): Promise<Judgement> {
-    const { graph, spec } = this.#network, config = this.#config;
+    const task = this.#task;
     let judging = this.#graphs.get(ways);
     if (!judging) {
-      judging = judgingGraph(graph, spec, {
-        ways: ways === "one" || config.prediction.how !== "auto" ? [this.way] : IMAGE_PROBABILITIES,
-        classProbabilities: classProbabilitiesOf(config),
-        loss: lossOf(spec, config.loss),
-      });
+      judging = task.judgingGraph(ways === "one" ? [this.way] : task.ways);
       this.#graphs.set(ways, judging);
     }
     const weights = await this.#step.parameters({ weights: this.weights });
     for (const [name, content] of Object.entries(weights)) judging.setTensor(judging.value(name), content);
     await using session = await openSession(toModel(judging), { device, threads, name: "validation" });
     return await judge(session, this.#pictures.batches(), {
-      ...{ classes: spec.classes, size: spec.size, suppression: SUPPRESSION },
+      ...{ classes: task.classes, size: task.size, suppression: task.describe(this.way).decode.suppression },
       ...{ total: this.#pictures.total, label: "validate", onProgress: onProgress && patient(onProgress), signal },
     });
   }

@@ -66,7 +66,7 @@ export class DarknetLayers {
 
   /** Channels times the width multiplier, rounded to a multiple of 8, at least 8. */
   scaled(channels: number): number {
-    return this.#width === 1 ? channels : Math.max(8, 8 * Math.round(channels * this.#width / 8));
+    return scaledChannels(channels, this.#width);
   }
 
   get #shared(): Pick<ConvolutionOptions, "random" | "epsilon"> {
@@ -76,6 +76,11 @@ export class DarknetLayers {
   #next(): string {
     return `conv${this.#count++}`;
   }
+}
+
+/** Channels times a multiplier, rounded to a multiple of 8, at least 8. */
+export function scaledChannels(channels: number, width: number): number {
+  return width === 1 ? channels : Math.max(8, 8 * Math.round(channels * width / 8));
 }
 
 /** Throws ModelError unless the input's side is a multiple of the network's coarsest stride. */

@@ -1,5 +1,13 @@
 /** Architectures as functions of the graph builder: starting values, layers, networks, and what turns their outputs into boxes. */
 
+export {
+  CLASSIFIER_STRIDE,
+  CLASSIFIER_VALUES,
+  type ClassifierNetwork,
+  type ClassifierOptions,
+  type ClassifierSpec,
+} from "./classifiers/classifier.ts";
+export * from "./classifiers/residual_net.ts";
 export * from "./darknet53.ts";
 export type { NetworkOptions } from "./darknet_layers.ts";
 export { buildDarknet, type BuildOptions, type DarknetGraph, type DarknetHead } from "./darknet/build.ts";
