@@ -29,7 +29,7 @@ const DETECTOR_STRIDE = 32;
 /** Networks that find boxes. */
 const DETECTORS = ["yolov3", "yolov3-tiny"] as const;
 /** Networks that name the whole picture. */
-const CLASSIFIERS = ["residual"] as const;
+const CLASSIFIERS = ["residual", "mobilenet", "efficientnet", "c2f"] as const;
 
 /** The name of a classifier. */
 export type ClassifierFamily = typeof CLASSIFIERS[number];

@@ -1,10 +1,13 @@
 /** The network of a training: built from its settings, its first weights from where they are asked for. */
 
 import {
+  c2fNet,
   type ClassifierNetwork,
   type ClassifierOptions,
+  efficientNet,
   fetchWeights,
   loadDarknetWeights,
+  mobileNet,
   PUBLISHED_WEIGHTS,
   residualNet,
   scaleAnchors,
@@ -36,6 +39,9 @@ export function buildDetector(
 /** The classifiers by their family's name. */
 const CLASSIFIER_NETWORKS: Readonly<Record<ClassifierFamily, (options: ClassifierOptions) => ClassifierNetwork>> = {
   residual: residualNet,
+  mobilenet: mobileNet,
+  efficientnet: efficientNet,
+  c2f: c2fNet,
 };
 
 /** The classifier of the settings with fresh weights. Throws ModelError for what it cannot be. */

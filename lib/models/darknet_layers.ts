@@ -27,9 +27,7 @@ export class DarknetLayers {
 
   /** Throws ModelError for a multiplier that is not above 0. */
   constructor({ random, width = 1, depth = 1, epsilon }: NetworkOptions) {
-    for (const [name, value] of Object.entries({ width, depth })) {
-      if (!(value > 0 && value <= 64)) throw new ModelError(`${name}: expected a multiplier in 0 … 64, found ${value}`);
-    }
+    expectMultipliers({ width, depth });
     this.#random = random;
     this.#width = width;
     this.#depth = depth;
@@ -81,6 +79,13 @@ export class DarknetLayers {
 /** Channels times a multiplier, rounded to a multiple of 8, at least 8. */
 export function scaledChannels(channels: number, width: number): number {
   return width === 1 ? channels : Math.max(8, 8 * Math.round(channels * width / 8));
+}
+
+/** Throws ModelError unless each is a multiplier that a network can have. */
+export function expectMultipliers(multipliers: Readonly<Record<string, number>>): void {
+  for (const [name, value] of Object.entries(multipliers)) {
+    if (!(value > 0 && value <= 64)) throw new ModelError(`${name}: expected a multiplier in 0 … 64, found ${value}`);
+  }
 }
 
 /** Throws ModelError unless the input's side is a multiple of the network's coarsest stride. */

@@ -7,6 +7,9 @@ export {
   type ClassifierOptions,
   type ClassifierSpec,
 } from "./classifiers/classifier.ts";
+export * from "./classifiers/c2f_net.ts";
+export * from "./classifiers/efficient_net.ts";
+export * from "./classifiers/mobile_net.ts";
 export * from "./classifiers/residual_net.ts";
 export * from "./darknet53.ts";
 export type { NetworkOptions } from "./darknet_layers.ts";

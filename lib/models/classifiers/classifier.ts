@@ -1,7 +1,7 @@
 /** What the classifiers share: their options, and the head that turns a map of features into one score a class. */
 
 import { type Dim, flatten, globalAveragePool, Graph, type Value } from "../../onnx/mod.ts";
-import type { NetworkOptions } from "../darknet_layers.ts";
+import { expectMultipliers, type NetworkOptions } from "../darknet_layers.ts";
 import { ModelError } from "../errors.ts";
 import { linear } from "../layers.ts";
 
@@ -33,11 +33,11 @@ export const CLASSIFIER_STRIDE = 16;
 
 /**
  * Builds a classifier around a body that turns images into a map of features: mean over all places, then one linear layer.
- * Throws ModelError for a size or a number of classes that it cannot have.
+ * Throws ModelError for a size, a number of classes or a multiplier that it cannot have.
  */
 export function buildClassifier(
   name: string,
-  { classes, size, batch, random }: ClassifierOptions,
+  { classes, size, batch, random, width = 1, depth = 1 }: ClassifierOptions,
   body: (images: Value) => Value,
 ): ClassifierNetwork {
   if (!Number.isInteger(size) || size < 32 || size % CLASSIFIER_STRIDE !== 0) {
@@ -46,6 +46,7 @@ export function buildClassifier(
   if (!Number.isInteger(classes) || classes < 2) {
     throw new ModelError(`${name}: expected classes from 2, found ${classes}`);
   }
+  expectMultipliers({ width, depth });
   const graph = new Graph(name);
   const pictures: Dim = batch ?? "N";
   const images = graph.input("images", "float32", [pictures, 3, size, size]);
