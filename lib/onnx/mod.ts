@@ -13,6 +13,7 @@ export { dataTypeOf, dtypeOf } from "./data_type.ts";
 export * from "./dims.ts";
 export * from "./errors.ts";
 export { fuzzReaders, type FuzzReport } from "./fuzz.ts";
+export { compactWeights, type WeightStorage } from "./compact_weights.ts";
 export { foldBatchNormalization } from "./fold_batch_norm.ts";
 export type { ConstantSource } from "./constant.ts";
 export { type ConstantOptions, Graph, type NodeOptions, type ParameterInit } from "./graph.ts";
