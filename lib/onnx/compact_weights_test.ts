@@ -63,7 +63,7 @@ for (const storage of ["float16", "int8"] as const) {
     ];
     const size = Math.sqrt(wanted.reduce((sum, each) => sum + each ** 2, 0));
     const error = Math.sqrt(wanted.reduce((sum, each, i) => sum + (each - found[i]!) ** 2, 0));
-    assert.ok(error / size < (storage === "int8" ? 0.02 : 1e-3), `relative error ${error / size}`);
+    assert.ok(error / size < (storage === "int8" ? 0.06 : 3e-3), `relative error ${error / size}`);
     assert.ok(error > 0);
   });
 }
