@@ -51,6 +51,12 @@ Deno.test("unknown keys, optimizers and transforms and values out of range are r
       ],
       ["epochs: 100", "epochs: 0", /training\.epochs: expected at least 1, found 0$/],
       ["size: 416", "size: 400", /model\.size: expected a multiple of 32 pixels, found 400$/],
+      ["size: 416", "size: 410", /model\.size: expected a multiple of 16 pixels, found 410$/],
+      [
+        "family: yolov3",
+        "family: residual",
+        /training\.monitor: expected top1, top5, nll or loss for the family residual, which finds no boxes, found "mAP50"/,
+      ],
       ["name: flip", "name: flop", /data\.augmentation: expected one of flip, .*, found "flop", found \[/],
       [
         "horizontal: 0.5",

@@ -1,9 +1,10 @@
 /** Batches for training and validation, as the fit loop and the judge take them. */
 
 import type { Batch as PictureBatch, BatchLoader, PictureCache } from "../data/mod.ts";
-import { tensor } from "../runtime/mod.ts";
+import { type ProgressListener, tensor } from "../runtime/mod.ts";
 import type { BatchSource } from "../train/mod.ts";
-import { type Dataset, evaluationLoader, type ShownAs } from "./dataset.ts";
+import { augmentationOf, type TrainingConfig } from "./config.ts";
+import { type Dataset, evaluationLoader, openPictures, samplerOf, type ShownAs, trainingLoader } from "./dataset.ts";
 import type { JudgedBatch } from "./judge.ts";
 import type { TaskNetwork } from "./task/task.ts";
 
@@ -47,6 +48,44 @@ export function feedTraining(loader: BatchLoader, task: TaskNetwork): Feeding {
       await stream?.return(undefined);
       loader[Symbol.dispose]();
     },
+  };
+}
+
+/** The pictures of a training: decoded, drawn for training and for validation. */
+export interface TrainingPictures {
+  readonly cache: Disposable;
+  readonly feeding: Feeding;
+  /** Batches in an epoch. */
+  readonly stepsPerEpoch: number;
+  readonly pictures: ValidationPictures;
+}
+
+/** Opens a data set for a training as its settings say; decodes the pictures first where needed. */
+export async function openTrainingPictures(
+  task: TaskNetwork,
+  { config, data, seed, onProgress, workers = Math.max(1, Math.min(4, Math.floor(navigator.hardwareConcurrency / 2))) }:
+    {
+      readonly config: TrainingConfig;
+      readonly data: Dataset;
+      readonly seed: number;
+      readonly onProgress?: ProgressListener | undefined;
+      /** That draw batches; default: one for two cores, at most 4. */
+      readonly workers?: number | undefined;
+    },
+): Promise<TrainingPictures> {
+  const { size } = task, { background, boxes, view } = config.data;
+  const shown: ShownAs = { size, batch: config.training.batch, background, boxes, view };
+  const cache = await openPictures(data, { size, view, onProgress });
+  const loader = trainingLoader(data, cache, shown, {
+    augmentation: augmentationOf(config.data.augmentation),
+    sampler: samplerOf(config.data.sampler, data.rows.train),
+    ...{ seed, workers },
+  });
+  return {
+    cache,
+    feeding: feedTraining(loader, task),
+    stepsPerEpoch: loader.stepsPerEpoch,
+    pictures: new ValidationPictures(data, cache, shown, { task, workers }),
   };
 }
 

@@ -26,10 +26,10 @@ import {
   type Step,
 } from "../train/mod.ts";
 import { type ModelCard, type ModelPackage, writeCard, writePackage } from "./card.ts";
-import { augmentationOf, type TrainingConfig } from "./config.ts";
-import { type Dataset, openPictures, samplerOf, type ShownAs, trainingLoader } from "./dataset.ts";
+import type { TrainingConfig } from "./config.ts";
+import type { Dataset } from "./dataset.ts";
 import { judgeModel } from "./evaluate_model.ts";
-import { type Feeding, feedTraining, ValidationPictures } from "./feeding.ts";
+import { type Feeding, openTrainingPictures, type TrainingPictures, type ValidationPictures } from "./feeding.ts";
 import { cardFigures, compareWays, tempered, validationFigures, type WayFigures } from "./figures.ts";
 import { OUTPUTS, wayOutput } from "./graphs.ts";
 import { loadPretrained, type Pretrained } from "./network.ts";
@@ -144,37 +144,18 @@ class Training implements Disposable {
   readonly #validator: Validator;
   readonly #cache: Disposable;
 
-  private constructor(
-    options: TrainOptions,
-    parts: TrainingParts,
-    opened: { cache: Disposable; feeding: Feeding; stepsPerEpoch: number; pictures: ValidationPictures },
-  ) {
+  private constructor(options: TrainOptions, parts: TrainingParts, opened: TrainingPictures) {
     this.#options = options;
     this.#parts = parts;
     this.#cache = opened.cache;
     this.#feeding = opened.feeding;
-    this.#stepsPerEpoch = opened.stepsPerEpoch;
+    this.#stepsPerEpoch = Math.max(1, Math.floor(opened.stepsPerEpoch / parts.accumulate));
     this.#pictures = opened.pictures;
     this.#validator = new Validator(parts.task, parts.step, opened.pictures);
   }
 
   static async open(options: TrainOptions, parts: TrainingParts): Promise<Training> {
-    const { config, data, seed, onProgress } = options, { task } = parts, { size } = task;
-    const { batch } = config.training, { background, boxes, view } = config.data;
-    const workers = options.workers ?? Math.max(1, Math.min(4, Math.floor(navigator.hardwareConcurrency / 2)));
-    const shown: ShownAs = { size, batch, background, boxes, view };
-    const cache = await openPictures(data, { size, view, onProgress });
-    const loader = trainingLoader(data, cache, shown, {
-      augmentation: augmentationOf(config.data.augmentation),
-      sampler: samplerOf(config.data.sampler, data.rows.train),
-      ...{ seed, workers },
-    });
-    return new Training(options, parts, {
-      cache,
-      feeding: feedTraining(loader, task),
-      stepsPerEpoch: Math.max(1, Math.floor(loader.stepsPerEpoch / parts.accumulate)),
-      pictures: new ValidationPictures(data, cache, shown, { task, workers }),
-    });
+    return new Training(options, parts, await openTrainingPictures(parts.task, options));
   }
 
   async fit(

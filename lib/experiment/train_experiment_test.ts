@@ -118,3 +118,44 @@ Deno.test("TensorFlow.js, with its own gradients, takes the same two steps of a 
       assert.ok(Math.abs(gradientNorm - first[i]!.gradientNorm) < 1e-4 * gradientNorm);
     }
   }));
+
+Deno.test("a classifier is trained, judged, shipped, opened and asked as a detector is, without boxes", () =>
+  inRuns(async (runs) => {
+    const config = smallConfig({ epochs: 6 }, {
+      model: { family: "residual", width: 0.1, size: 32 },
+      data: { augmentation: [{ name: "mixup", options: { alpha: 0.2, probability: 0.3 } }] },
+    });
+    const first = await trainExperiment({ ...common, config, runsFolder: runs });
+    const { folder, model, difference, ways } = first;
+    assert.ok(difference! <= 1e-4);
+    assert.deepEqual(ways.map(({ way }) => way), ["softmax"]);
+    const { decode, outputs, metrics } = model!.card;
+    assert.deepEqual([decode.family, decode.how, decode.heads, decode.suppression], [
+      "residual",
+      "softmax",
+      [],
+      undefined,
+    ]);
+    assert.deepEqual(Object.keys(outputs), ["probabilities"]);
+    assert.equal(metrics.test!.map50, undefined);
+    const { validations, steps } = await readRun(folder);
+    assert.deepEqual(Object.keys(validations[0]!.figures), ["top1", "top5", "nll", "loss"]);
+    assert.ok(steps.at(-1)!.loss < steps[0]!.loss);
+    await using opened = await openModel(folder);
+    const report = await evaluateModel(opened, splitPictures(data, "test"), { latency: false });
+    assert.equal(report.top1, metrics.test!.top1);
+    assert.equal(report.map50, undefined);
+    const [prediction] = await predictPictures(opened, [join(small.raw, "0001", "drawn-0.png")], { top: 3 });
+    assert.equal(prediction!.top.length, 3);
+    assert.equal(prediction!.box, undefined);
+    const sum = prediction!.top.reduce((sum, { score }) => sum + score, 0);
+    assert.ok(Math.abs(sum - 1) < 1e-4); // of all three species
+    await assert.rejects(
+      trainExperiment({
+        ...common,
+        config: { ...config, model: { ...config.model, pretrained: "darknet53" } },
+        runsFolder: runs,
+      }),
+      /model\.pretrained: expected none or a checkpoint \(\.safetensors\) for the family residual, found "darknet53"/,
+    );
+  }));
