@@ -51,6 +51,7 @@ export {
 export * from "./errors.ts";
 export * from "./initializers.ts";
 export * from "./layers.ts";
+export * from "./stochastic.ts";
 export {
   headBias,
   scaleAnchors,
