@@ -10,12 +10,15 @@ import {
   min,
   mul,
   type Operand,
+  range,
   reduceLogSumExp,
   reduceMean,
   reduceSum,
   reduceSumSquare,
+  shape,
   softplus,
   sqrt,
+  squeeze,
   sub,
   transpose,
   unsqueeze,
@@ -91,8 +94,8 @@ export function supervisedContrastive(
   }
   if (!(temperature > 0)) throw new TrainError(`${place}: expected a temperature above 0, found ${temperature}`);
   const { all } = similarities(place, embeddings, embeddings, 1 / temperature, normalize);
-  const same = cast(equal(unsqueeze(labels, [1]), unsqueeze(labels, [0])), all.dtype);
-  const [own] = all.graph.node("EyeLike", [same]) as [Value];
+  const pairs = (of: Value) => cast(equal(unsqueeze(of, [1]), unsqueeze(of, [0])), all.dtype);
+  const own = pairs(range(0, squeeze(shape(labels)), 1)), same = pairs(labels);
   const positives = sub(same, own);
   const count = reduceSum(positives, { axes: 1 }), counts = min([count, 1]);
   const attraction = div(reduceSum(mul(positives, all), { axes: 1 }), max([count, 1]));

@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 import { gradients } from "../../autodiff/mod.ts";
-import { Graph, reduceSum, tensor, toModel, toNumbers } from "../../onnx/mod.ts";
+import { Graph, matMul, reduceSum, tensor, toModel, toNumbers } from "../../onnx/mod.ts";
 import { openSession, Random, type Session } from "../../runtime/mod.ts";
+import { compileStep, compileTensorFlowStep, normal, sgd, type StepOptions } from "../mod.ts";
 import { TrainError } from "../errors.ts";
 import { supervisedContrastive, type SupervisedContrastiveOptions } from "./mod.ts";
 
@@ -108,6 +109,33 @@ Deno.test("the gradient is that of central differences, with normalised and with
       close([gradient[at]!], [(ahead.loss - behind.loss) / 2e-5], 1e-7);
     }
   }
+});
+
+Deno.test("both engines train with it: classes come together, with the same losses", async () => {
+  const graph = new Graph("embedding"), random = Random.seeded("embedding");
+  const x = graph.input("x", "float32", ["N", 4]);
+  graph.output(matMul(x, graph.parameter("w", { shape: [4, 3], init: normal(random, { deviation: 0.5 }) })), "z");
+  const options: StepOptions = {
+    model: graph,
+    loss: ({ output, input }) => supervisedContrastive(output("z"), input("t", "int64", ["N"]), { temperature: 0.2 }),
+    optimizer: sgd({ momentum: 0.9 }),
+  };
+  await using onnx = await compileStep({ ...options, worker: false, threads: 1 });
+  await using tensorFlow = await compileTensorFlowStep({ ...options, backend: "cpu" });
+  // Two classes, apart in the first coordinate; noise in the others.
+  const labels = [0, 0, 0, 1, 1, 1, 1, 0];
+  const batch = {
+    x: tensor("float32", [8, 4], labels.flatMap((t) => [2 * t - 1, random.normal(), random.normal(), random.normal()])),
+    t: tensor("int64", [8], labels),
+  };
+  const losses: number[] = [];
+  for (let i = 0; i < 60; i++) {
+    const { loss } = await onnx.run(batch, { learningRate: 0.1 });
+    losses.push(loss);
+    if (i < 5) close([(await tensorFlow.run(batch, { learningRate: 0.1 })).loss], [loss], 1e-5 * Math.max(1, loss));
+  }
+  // Perfect classes have all positives at cosine 1: log 3 is left, for three of them share the softmax (four rows a class).
+  assert.ok(losses[0]! > 2 && losses.at(-1)! < Math.log(3) + 0.05, `${losses[0]} … ${losses.at(-1)}`);
 });
 
 Deno.test("shapes, types and temperatures that do not fit are one line that says what was expected", () => {
