@@ -58,7 +58,7 @@ export interface CurriculumOptions {
  * section 2); pictures that are as hard as the hardest of them are in too, so that a style comes in as a whole. An epoch
  * has as many draws as there are pictures: fewer pictures come more often.
  *
- * ```ts
+ * ```ts ignore
  * curriculum({
  *   difficulty: difficultyByStyle(rows, { "official-artwork": 0, icons: 1 }),
  *   pacing: rootPacing({ start: 0.3, epochs: 10 }),

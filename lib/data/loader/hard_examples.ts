@@ -96,7 +96,7 @@ export interface HardExamplesOptions {
  * An epoch's order follows from seed, epoch and what was recorded `delay` epochs before; `save` and `load` carry that over a
  * resume (`custom` of lib/train's `fit`), which then gives the same orders.
  *
- * ```ts
+ * ```ts ignore
  * const hard = new HardExamples({ share: 0.25, batch: 16 });
  * const loader = new BatchLoader(cache, rows, { batchSize: 16, size: 128, sampler: hard.sampler });
  * hard.record(epoch, hardnessOf({ labels, predicted, classes })); // after the validation of each epoch
