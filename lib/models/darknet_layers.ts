@@ -16,9 +16,9 @@ export interface NetworkOptions {
   readonly batch?: number;
   /** Of batch normalisation; default 1e-5. */
   readonly epsilon?: number;
-  /** Ratio of `dropout` before each last convolution. Default: 0. */
+  /** Ratio of `dropout` before each last layer. Default: 0. */
   readonly dropout?: number;
-  /** Ratio of `dropPath` in the last residual block; the blocks before it have less, in a straight line. Default: 0. */
+  /** Ratio of `dropPath` in the last residual block, where there are any; those before have less, in a straight line. Default: 0. */
   readonly dropPath?: number;
 }
 

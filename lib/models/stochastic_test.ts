@@ -17,13 +17,17 @@ import {
 import { gradients } from "../autodiff/mod.ts";
 import { openSession, Random } from "../runtime/mod.ts";
 import {
+  c2fNet,
   darknet53,
   dropout,
   dropPath,
   dropPathRatios,
+  efficientNet,
+  mobileNet,
   ModelError,
   projectionHead,
   residual,
+  residualNet,
   withoutDropout,
 } from "./mod.ts";
 
@@ -91,6 +95,24 @@ Deno.test("Darknet-53 has dropout before its last layer and stochastic depth in 
   const weights = (graph: Graph) => graph.parameters.map(({ name, tensor }) => [name, tensor!.data]);
   assert.deepEqual(weights(dropping), weights(plain));
   assert.equal(summarize(plain).operators.Dropout, undefined);
+});
+
+Deno.test("classifiers have dropout before the last layer, and stochastic depth on their short cuts, rising to the last", () => {
+  const ratios = (graph: Graph) =>
+    graph.nodes.filter(({ opType }) => opType === "Dropout")
+      .map((node) => Number(Number(node.input(1).tensor!.data[0]).toFixed(4)));
+  const options = { random: "zeros" as const, classes: 3, size: 32, width: 0.125, dropout: 0.3, dropPath: 0.1 };
+  assert.deepEqual(ratios(residualNet(options).graph), [0.02, 0.04, 0.06, 0.08, 0.1, 0.3]);
+  assert.deepEqual(ratios(c2fNet(options).graph), [0.02, 0.04, 0.06, 0.08, 0.1, 0.3]);
+  assert.deepEqual(ratios(mobileNet(options).graph), [0.3]); // no short cuts
+  // Of its ten blocks 3, 5, 7, 8 and 10 keep stride and channels.
+  const all = ratios(efficientNet({ ...options, width: 1 }).graph);
+  assert.deepEqual(all, [0.03, 0.05, 0.07, 0.08, 0.1, 0.3]);
+  for (const build of [residualNet, efficientNet, c2fNet, mobileNet]) {
+    const { graph } = build(options), plain = build({ ...options, dropout: 0, dropPath: 0 }).graph;
+    withoutDropout(graph);
+    assert.deepEqual(summarize(graph), summarize(plain));
+  }
 });
 
 Deno.test("withoutDropout leaves the network as if it never had any, with the same outputs", async () => {
