@@ -30,10 +30,6 @@ export function darknet53({ classes = 1000, size = 256, ...options }: Darknet53O
 
 /** The maps after each of the five stages: strides 2, 4, 8, 16 and 32, with 64, 128, 256, 512 and 1024 channels. */
 export function darknetStages(layers: DarknetLayers, images: Value): Value[] {
-  let x = layers.convolution(images, 32, 3);
-  return [1, 2, 8, 8, 4].map((count, stage) => {
-    const filters = 64 << stage;
-    x = layers.residuals(layers.convolution(x, filters, 3, 2), filters, count);
-    return x;
-  });
+  const stages = [1, 2, 8, 8, 4].map((count, stage) => ({ filters: 64 << stage, count }));
+  return layers.stages(layers.convolution(images, 32, 3), stages);
 }

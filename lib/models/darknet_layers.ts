@@ -3,6 +3,7 @@
 import type { Value } from "../onnx/mod.ts";
 import { ModelError } from "./errors.ts";
 import { convolution, type ConvolutionOptions, residual, type WeightSource } from "./layers.ts";
+import { dropout, dropPathRatios } from "./stochastic.ts";
 
 /** How large a network is made, and where its weights come from. */
 export interface NetworkOptions {
@@ -15,6 +16,10 @@ export interface NetworkOptions {
   readonly batch?: number;
   /** Of batch normalisation; default 1e-5. */
   readonly epsilon?: number;
+  /** Ratio of `dropout` before each last layer. Default: 0. */
+  readonly dropout?: number;
+  /** Ratio of `dropPath` in the last residual block, where there are any; those before have less, in a straight line. Default: 0. */
+  readonly dropPath?: number;
 }
 
 /** Makes layers whose convolutions are named conv0, conv1, … in the order in which Darknet's files have them. */
@@ -23,15 +28,19 @@ export class DarknetLayers {
   readonly #width: number;
   readonly #depth: number;
   readonly #epsilon: number | undefined;
+  readonly #dropout: number;
+  readonly #dropPath: number;
   #count = 0;
 
   /** Throws ModelError for a multiplier that is not above 0. */
-  constructor({ random, width = 1, depth = 1, epsilon }: NetworkOptions) {
+  constructor({ random, width = 1, depth = 1, epsilon, dropout = 0, dropPath = 0 }: NetworkOptions) {
     expectMultipliers({ width, depth });
     this.#random = random;
     this.#width = width;
     this.#depth = depth;
     this.#epsilon = epsilon;
+    this.#dropout = dropout;
+    this.#dropPath = dropPath;
   }
 
   /** Convolution, batch normalisation, leaky activation, with `filters` times the width multiplier channels. */
@@ -39,22 +48,28 @@ export class DarknetLayers {
     return convolution(x, { ...this.#shared, name: this.#next(), filters: this.scaled(filters), size, stride });
   }
 
-  /** `count` times the depth multiplier residual blocks. */
-  residuals(x: Value, filters: number, count: number): Value {
-    for (let i = Math.max(1, Math.round(count * this.#depth)); i > 0; i--) {
-      const names = [this.#next(), this.#next()] as const;
-      const inner = this.scaled(filters / 2);
-      x = residual(x, { ...this.#shared, names, filters: this.scaled(filters), inner });
-    }
-    return x;
+  /** After each of the stages, strided convolutions 3x3 with `count` times the depth multiplier residual blocks behind each. */
+  stages(x: Value, stages: readonly { readonly filters: number; readonly count: number }[]): Value[] {
+    const counts = stages.map(({ count }) => Math.max(1, Math.round(count * this.#depth)));
+    const ratios = dropPathRatios(counts.reduce((sum, count) => sum + count, 0), this.#dropPath);
+    return stages.map(({ filters }, i) => {
+      x = this.convolution(x, filters, 3, 2);
+      for (const ratio of ratios.splice(0, counts[i]!)) {
+        const names = [this.#next(), this.#next()] as const;
+        const inner = this.scaled(filters / 2);
+        x = residual(x, { ...this.#shared, names, filters: this.scaled(filters), inner, dropPath: ratio });
+      }
+      return x;
+    });
   }
 
   /** A last convolution 1x1 with exactly so many outputs, without normalisation and activation. */
   last(x: Value, outputs: number, start: Pick<ConvolutionOptions, "weight" | "bias"> = {}): Value {
-    return convolution(x, {
+    const name = this.#next();
+    return convolution(dropout(x, { name: `${name}.drop`, ratio: this.#dropout }), {
       ...start,
       random: this.#random,
-      name: this.#next(),
+      name,
       filters: outputs,
       size: 1,
       batchNormalize: false,

@@ -19,6 +19,7 @@ import {
 import type { Random } from "../runtime/mod.ts";
 import { ModelError } from "./errors.ts";
 import { constant, type Initializer, kaimingNormal, normal } from "./initializers.ts";
+import { dropPath } from "./stochastic.ts";
 
 /** The non-linearities that Darknet's networks use; "leaky" has the slope 0.1 below zero, "logistic" is the sigmoid. */
 export type Activation = "linear" | "leaky" | "logistic" | "relu" | "mish";
@@ -92,16 +93,22 @@ export function convolution(x: Value, options: ConvolutionOptions): Value {
 /** Settings of `residual`. */
 export type ResidualOptions =
   & Pick<ConvolutionOptions, "filters" | "random" | "epsilon">
-  & { readonly names: readonly [inner: string, outer: string]; readonly inner?: number };
+  & {
+    readonly names: readonly [inner: string, outer: string];
+    readonly inner?: number;
+    /** Probability that training leaves the convolutions of a picture out (`dropPath`). Default: 0. */
+    readonly dropPath?: number;
+  };
 
 /**
  * x + convolution 3x3 of convolution 1x1 of x, the first with `inner` channels (default: half of `filters`, which must be
  * x's channels) (Redmon and Farhadi 2018, table 1).
  */
 export function residual(x: Value, options: ResidualOptions): Value {
-  const { names, filters, inner = Math.floor(filters / 2), ...rest } = options;
+  const { names, filters, inner = Math.floor(filters / 2), dropPath: ratio = 0, ...rest } = options;
   const narrow = convolution(x, { ...rest, name: names[0], filters: inner, size: 1 });
-  return add(x, convolution(narrow, { ...rest, name: names[1], filters }));
+  const branch = convolution(narrow, { ...rest, name: names[1], filters });
+  return add(x, dropPath(branch, { name: `${names[1]}.drop`, ratio }));
 }
 
 /** Each element repeated `factor` times (default: 2) along both axes: [N, C, H, W] → [N, C, H · factor, W · factor]. */
@@ -159,6 +166,29 @@ export function linear(x: Value, { name, outputs, random, weight, bias }: Linear
   });
   const b = flat.graph.parameter(`${name}.bias`, { shape: [outputs], init: bias ?? constant(0) });
   return gemm(flat, w, b, { transB: true, name });
+}
+
+/** Settings of `projectionHead`. */
+export interface ProjectionOptions extends Pick<LinearOptions, "name" | "random"> {
+  /** Default: as many as x has. */
+  readonly hidden?: number;
+  /** Size of the embedding. Default: 128. */
+  readonly outputs?: number;
+}
+
+/**
+ * The head on which contrastive losses train, taken away after (Chen et al. 2020, SimCLR, section 2.1; Khosla et al. 2020,
+ * section 3.1): two connected layers `NAME.hidden` and `NAME.output` with a ReLU between, x [N, inputs] (what has more
+ * dimensions is flattened) → [N, outputs]. The losses bring embeddings to length 1 themselves.
+ */
+export function projectionHead(x: Value, { name, random, hidden, outputs = 128 }: ProjectionOptions): Value {
+  const flat = x.rank === 2 ? x : flatten(x, { name: `${name}.flat` });
+  const width = hidden ?? channelsOf(flat, name);
+  const weight = (stream: Random) => kaimingNormal(stream);
+  const inner = relu(linear(flat, { name: `${name}.hidden`, outputs: width, random, weight }), {
+    name: `${name}.relu`,
+  });
+  return linear(inner, { name: `${name}.output`, outputs, random });
 }
 
 /** An activation by its name. */

@@ -51,6 +51,8 @@ export {
 export * from "./errors.ts";
 export * from "./initializers.ts";
 export * from "./layers.ts";
+export * from "./stochastic.ts";
+export { type ViewOptions, withCrops, withMirror, withViews } from "./test_time.ts";
 export {
   headBias,
   scaleAnchors,

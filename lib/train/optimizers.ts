@@ -5,6 +5,7 @@ import {
   type AdamOptions,
   addDecayedWeights,
   clipByGlobalNorm,
+  type DecayGroup,
   matricesOnly,
   type ParameterMask,
   type RateMultiplier,
@@ -21,7 +22,12 @@ export interface OptimizerOptions {
   readonly weightDecay?: number;
   /** Which parameters decay; default: matrices and kernels, not biases and normalisations' scales. */
   readonly decayMask?: ParameterMask;
-  /** Factors of the learning rate by parameter name; the first that matches counts. */
+  /** Other rates of decay by parameter name, whatever the mask says; the first that matches counts. */
+  readonly decayGroups?: readonly DecayGroup[];
+  /**
+   * Factors of the learning rate by parameter name; the first that matches counts. Decay is scaled too, as by the rate of one
+   * of PyTorch's parameter groups.
+   */
   readonly multipliers?: readonly RateMultiplier[];
   /** Largest common length of all gradients. Default: no limit. */
   readonly clipNorm?: number;
@@ -74,6 +80,7 @@ function clipping({ clipNorm }: OptimizerOptions): Transform[] {
   return clipNorm === undefined ? [] : [clipByGlobalNorm(clipNorm)];
 }
 
-function decay({ weightDecay = 0, decayMask = matricesOnly }: OptimizerOptions): Transform[] {
-  return weightDecay === 0 ? [] : [addDecayedWeights(weightDecay, decayMask)];
+function decay({ weightDecay = 0, decayMask = matricesOnly, decayGroups = [] }: OptimizerOptions): Transform[] {
+  const none = weightDecay === 0 && decayGroups.length === 0;
+  return none ? [] : [addDecayedWeights(weightDecay, decayMask, decayGroups)];
 }

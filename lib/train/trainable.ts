@@ -2,7 +2,7 @@
 
 import { copyGraph, type Graph, isFloat, type Node, type Value } from "../onnx/mod.ts";
 import { TrainError } from "./errors.ts";
-import { matchesName, type NamePattern } from "./patterns.ts";
+import { expectMatches, matchesName, type NamePattern } from "./patterns.ts";
 import { untieInitialisers } from "./untie.ts";
 import { findWeights } from "./weights.ts";
 
@@ -68,8 +68,9 @@ export function trainable(source: Graph, options: TrainableOptions = {}): Traina
   const candidates = parameters === undefined
     ? findWeights(graph)
     : graph.initialisers.filter((value) => matchesName(value.name, parameters));
-  if (freeze !== undefined) expectMatches("freeze", freeze, candidates);
-  if (parameters !== undefined) expectMatches("parameters", parameters, candidates);
+  const names = candidates.map(({ name }) => name);
+  if (freeze !== undefined) expectMatches("trainable: freeze", freeze, names);
+  if (parameters !== undefined) expectMatches("trainable: parameters", parameters, names);
   const frozen = (value: Value) => freeze !== undefined && matchesName(value.name, freeze);
   const statistics = new Set<Value>();
   const candidateSet = new Set(candidates);
@@ -114,19 +115,4 @@ function findDropouts(graph: Graph): Map<Node, number> {
     if (ratio > 0) result.set(node, ratio);
   }
   return result;
-}
-
-/** A pattern that names nothing is a slip that would train what should stay. */
-function expectMatches(
-  option: string,
-  patterns: NamePattern | readonly NamePattern[],
-  values: readonly Value[],
-): void {
-  for (const pattern of Array.isArray(patterns) ? patterns as readonly NamePattern[] : [patterns as NamePattern]) {
-    if (values.some(({ name }) => matchesName(name, pattern))) continue;
-    const some = values.slice(0, 3).map(({ name }) => name).join(", ");
-    throw new TrainError(
-      `trainable: ${option}: expected a pattern that names a parameter (such as ${some}), found ${String(pattern)}`,
-    );
-  }
 }

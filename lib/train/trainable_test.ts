@@ -1,6 +1,7 @@
 /** What of a graph from elsewhere is trained. */
 
 import assert from "node:assert/strict";
+import { dropPath } from "../models/mod.ts";
 import {
   add,
   batchNormalization,
@@ -152,6 +153,38 @@ Deno.test("batch normalisation goes back to training, or stays frozen, also by t
     trainable(smallNetwork(), { batchNormalization: (node) => node.startsWith(name) ? "frozen" : "train" });
   assert.equal(model("BatchNorm").normalizations.size, 0);
   assert.equal(model("other").normalizations.size, 1);
+});
+
+Deno.test("stochastic depth leaves out whole branches of pictures in training, with the mean of the branch, and none in evaluation", async () => {
+  const graph = new Graph("depth"), pictures = 64, ratio = 0.25;
+  const x = graph.input("x", "float32", ["N", 1, 2, 2]);
+  const branch = mul(x, graph.parameter("w", { shape: [1, 1, 1, 1], init: constant(1) }));
+  graph.output(dropPath(branch, { name: "branch", ratio }), "y");
+  const open = () =>
+    compileStep({
+      model: graph,
+      loss: ({ output }) => ({ loss: reduceMean(output()), metrics: { square: reduceMean(mul(output(), output())) } }),
+      optimizer: sgd(),
+      ...{ worker: false, threads: 1 },
+    });
+  await using step = await open();
+  await using again = await open();
+  const batch = { x: tensor("float32", [pictures, 1, 2, 2], new Array(pictures * 4).fill(1)) };
+  let sum = 0;
+  const counts = new Set<number>();
+  for (let i = 0; i < 50; i++) {
+    const { loss, metrics } = await step.run(batch, { learningRate: 0 });
+    assert.equal((await again.run(batch, { learningRate: 0 })).loss, loss, "masks follow from the seed and the step");
+    const kept = loss * pictures * (1 - ratio); // each that stays counts 4/3 in all its elements
+    assert.ok(Math.abs(kept - Math.round(kept)) < 1e-4, `${kept}`);
+    assert.ok(Math.abs(Number(metrics.square) - loss / (1 - ratio)) < 1e-5);
+    counts.add(Math.round(kept));
+    sum += loss;
+  }
+  // The mean of 3,200 draws of 0 or 4/3: its standard deviation is √(1/3 / 3200), four of them 0.041.
+  assert.ok(Math.abs(sum / 50 - 1) < 0.041, `${sum / 50}`);
+  assert.ok(counts.size > 5);
+  assert.ok(toNumbers((await step.evaluate(batch)).y!).every((element) => element === 1));
 });
 
 Deno.test("what cannot be trained is one line: half precision, whole numbers, a ratio of dropout that is not known", async () => {

@@ -19,7 +19,7 @@ import {
 } from "../onnx/mod.ts";
 import { TrainError } from "./errors.ts";
 import { blend, perParameter, type TrainedParameter, type Transform } from "./optimizer.ts";
-import { matchesName, type NamePattern } from "./patterns.ts";
+import { expectMatches, matchesName, type NamePattern } from "./patterns.ts";
 
 /** Which parameters a transform applies to. */
 export type ParameterMask = (parameter: TrainedParameter) => boolean;
@@ -100,15 +100,37 @@ export function scaleByTrustRatio(): Transform {
   });
 }
 
+/** A rate of weight decay for the parameters that a pattern names. */
+export interface DecayGroup {
+  readonly pattern: NamePattern | readonly NamePattern[];
+  /** From 0; 0 takes parameters out of the decay. */
+  readonly rate: number;
+}
+
 /**
- * Adds rate · parameter to the updates of those the mask chooses (default: matrices and kernels). Before the moments it is L2
- * regularisation as in PyTorch's SGD and Adam; after them it is decoupled (Loshchilov and Hutter 2019, AdamW).
+ * Adds rate · parameter to the updates: with the rate of the first group that names the parameter, else with `rate` where the
+ * mask chooses it (default: matrices and kernels). Before the moments it is L2 regularisation as in PyTorch's SGD and Adam;
+ * after them it is decoupled (Loshchilov and Hutter 2019, AdamW). Throws TrainError for a rate below 0, and, when the step
+ * is compiled, for a pattern that names no parameter.
  */
-export function addDecayedWeights(rate: number, mask: ParameterMask = matricesOnly): Transform {
-  if (!(rate >= 0)) throw new TrainError(`addDecayedWeights: expected a rate from 0, found ${rate}`);
-  return perParameter((update, parameter) =>
-    rate === 0 || !mask(parameter) ? update : add(update, mul(parameter.value, rate))
-  );
+export function addDecayedWeights(
+  rate: number,
+  mask: ParameterMask = matricesOnly,
+  groups: readonly DecayGroup[] = [],
+): Transform {
+  for (const each of [rate, ...groups.map((group) => group.rate)]) {
+    if (!(each >= 0)) throw new TrainError(`addDecayedWeights: expected a rate from 0, found ${each}`);
+  }
+  return (updates, context) => {
+    const names = context.parameters.map(({ name }) => name);
+    for (const { pattern } of groups) expectMatches("addDecayedWeights", pattern, names);
+    return updates.map((update, i) => {
+      const parameter = context.parameters[i]!;
+      const group = groups.find(({ pattern }) => matchesName(parameter.name, pattern));
+      const own = group ? group.rate : mask(parameter) ? rate : 0;
+      return own === 0 ? update : add(update, mul(parameter.value, own));
+    });
+  };
 }
 
 /** A factor of the learning rate for the parameters that a pattern names. */
@@ -117,9 +139,14 @@ export interface RateMultiplier {
   readonly factor: number;
 }
 
-/** Times −(learning rate of the step), times the factor of the first multiplier that names the parameter. */
+/**
+ * Times −(learning rate of the step), times the factor of the first multiplier that names the parameter. Throws TrainError, when
+ * the step is compiled, for a pattern that names none.
+ */
 export function scaleByLearningRate({ multipliers = [] }: { multipliers?: readonly RateMultiplier[] } = {}): Transform {
   return (updates, context) => {
+    const names = context.parameters.map(({ name }) => name);
+    for (const { pattern } of multipliers) expectMatches("scaleByLearningRate", pattern, names);
     const rates = new Map<number, Value>();
     const rate = (factor: number) => {
       const known = rates.get(factor) ??

@@ -170,7 +170,7 @@ export class BatchLoader implements Disposable {
   }
 
   #order(epoch: number): ArrayLike<number> {
-    return this.#options.sampler(this.#labels, Random.seeded("order", this.#options.seed, epoch));
+    return this.#options.sampler(this.#labels, Random.seeded("order", this.#options.seed, epoch), epoch);
   }
 }
 

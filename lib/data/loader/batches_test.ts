@@ -11,6 +11,7 @@ import { BatchLoader, type BatchLoaderOptions, forEvaluation } from "./batches.t
 import { openCache, type PictureCache } from "./cache.ts";
 import { makeDataset, type SmallDataset } from "./fixture.ts";
 import type { Batch } from "./render.ts";
+import { curriculum, linearPacing } from "./curriculum.ts";
 import { classBalanced, groupBalanced, inOrder, shuffled } from "./sampler.ts";
 
 async function withCache(
@@ -87,6 +88,23 @@ Deno.test("a loader that begins at a step continues exactly what another one lef
     using third = new BatchLoader(cache, rows, heavy);
     assert.deepEqual(await collect(third.epoch(1, { from: 2 })), [all[5]]);
     assert.deepEqual(await collect(third.epoch(1, { from: 3 })), []);
+  });
+});
+
+Deno.test("a curriculum's epochs are the same wherever the reading begins, with all steps in each", async () => {
+  await withCache(async ({ rows }, cache) => {
+    const options: BatchLoaderOptions = {
+      ...{ batchSize: 4, size: 16, seed: 1, workers: 1 },
+      sampler: curriculum({ difficulty: rows.map((_, i) => i), pacing: linearPacing({ start: 0.3, epochs: 2 }) }),
+    };
+    using first = new BatchLoader(cache, rows, options), second = new BatchLoader(cache, rows, options);
+    const steps = first.stepsPerEpoch, all = await collect(first.stream(), 3 * steps);
+    const different = [0, 1, 2].map((epoch) =>
+      new Set(all.slice(epoch * steps, (epoch + 1) * steps).flatMap(({ ids }) => ids)).size
+    );
+    // Of each of three species with four pictures ⌈0.3 · 4⌉, ⌈0.65 · 4⌉ and all.
+    assert.deepEqual(different, [6, 9, 12]);
+    assert.deepEqual(await collect(second.epoch(1, { from: 1 })), all.slice(steps + 1, 2 * steps));
   });
 });
 

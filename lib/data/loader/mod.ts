@@ -1,7 +1,10 @@
-/** Batches: decoded pictures in one file, and loaders that draw from it. */
+/** Batches: decoded pictures in one file, loaders that draw from it, and in which order. */
 
 export * from "./batches.ts";
 export { openCache, type OpenCacheOptions, PictureCache } from "./cache.ts";
+export * from "./curriculum.ts";
+export * from "./hard_examples.ts";
 export { type PictureFile, type PictureFileOptions, readPictureFile } from "./picture_file.ts";
+export * from "./positive_pairs.ts";
 export { type Batch, decodedSize, type Normalisation, type View } from "./render.ts";
 export * from "./sampler.ts";

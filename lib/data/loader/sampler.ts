@@ -1,12 +1,14 @@
 /** In which order an epoch visits the pictures. */
 
-import { InputError, type Random } from "../../runtime/mod.ts";
+import type { Random } from "../../runtime/mod.ts";
+import { membersOf, picturesInTurns, turns } from "./turns.ts";
 
 /**
  * The order of one epoch: indices into the labels (dense class ids, one a picture), which may leave pictures out or repeat
- * them. Its length must not depend on `random`, which is different for each epoch.
+ * them. Its length must depend on neither `random`, which is different for each epoch, nor the epoch (from 0), which those that
+ * change with time look at.
  */
-export type Sampler = (labels: ArrayLike<number>, random: Random) => ArrayLike<number>;
+export type Sampler = (labels: ArrayLike<number>, random: Random, epoch?: number) => ArrayLike<number>;
 
 /** As the rows stand: for validation and test. */
 export const inOrder: Sampler = (labels) => Uint32Array.from({ length: labels.length }, (_, index) => index);
@@ -46,35 +48,8 @@ export const classBalanced: Sampler = (labels, random) => {
  */
 export function groupBalanced(groups: readonly string[]): Sampler {
   return (labels, random) => {
-    if (labels.length !== groups.length) {
-      throw new InputError(
-        `groupBalanced: expected a group for each of ${labels.length} pictures, found ${groups.length}`,
-      );
-    }
-    const members = new Map<number, Map<string, number[]>>();
-    for (const [index, group] of groups.entries()) {
-      const label = labels[index]!;
-      const own = members.get(label) ?? new Map<string, number[]>();
-      members.set(label, own.set(group, [...own.get(group) ?? [], index]));
-    }
-    const pictures = new Map<number[], () => number>();
-    const classes = turns(
-      [...members.keys()].sort((a, b) => a - b).map((label) => turns([...members.get(label)!.values()], random)),
-      random,
-    );
-    return Uint32Array.from({ length: labels.length }, () => {
-      const group = classes()();
-      if (!pictures.has(group)) pictures.set(group, turns(group, random));
-      return pictures.get(group)!();
-    });
-  };
-}
-
-/** Gives the items in a random order, and when all were given once, in another. */
-function turns<T>(items: readonly T[], random: Random): () => T {
-  let left: T[] = [];
-  return () => {
-    if (left.length === 0) left = random.shuffle([...items]);
-    return left.pop()!;
+    const members = membersOf("groupBalanced", labels, groups);
+    const classes = turns([...picturesInTurns(members, random).values()], random);
+    return Uint32Array.from({ length: labels.length }, () => classes()());
   };
 }

@@ -3,6 +3,7 @@
 import { add, concat, silu, split, type Value } from "../../onnx/mod.ts";
 import { scaledChannels } from "../darknet_layers.ts";
 import { convolution, type ConvolutionOptions } from "../layers.ts";
+import { dropPath, dropPathRatios } from "../stochastic.ts";
 import { buildClassifier, type ClassifierNetwork, type ClassifierOptions } from "./classifier.ts";
 
 /** Stages at strides 4, 8 and 16: channels, bottlenecks of the C2f block with depth 1. */
@@ -14,7 +15,9 @@ const STAGES = [[64, 1], [128, 2], [256, 2]] as const;
  * multiplies the channels (32 … 256), `depth` the bottlenecks. Throws ModelError for a size that is no multiple of 16.
  */
 export function c2fNet(options: ClassifierOptions): ClassifierNetwork {
-  const { random, width = 1, depth = 1, epsilon } = options;
+  const { random, width = 1, depth = 1, epsilon, dropPath: drop = 0 } = options;
+  const counts = STAGES.map(([, bottlenecks]) => Math.max(1, Math.round(bottlenecks * depth)));
+  const ratios = dropPathRatios(counts.reduce((sum, count) => sum + count, 0), drop).values();
   const layer = (x: Value, name: string, filters: number, more: Partial<ConvolutionOptions> = {}) =>
     silu(convolution(x, {
       ...{ name, random, filters, activation: "linear" },
@@ -26,16 +29,17 @@ export function c2fNet(options: ClassifierOptions): ClassifierNetwork {
     const halves = split(layer(x, `${name}.enter`, channels, { size: 1 }), 2, { axis: 1 });
     for (let i = 0; i < bottlenecks; i++) {
       const last = halves.at(-1)!;
-      halves.push(add(last, layer(layer(last, `${name}.${i}.first`, half), `${name}.${i}.second`, half)));
+      const branch = layer(layer(last, `${name}.${i}.first`, half), `${name}.${i}.second`, half);
+      halves.push(add(last, dropPath(branch, { name: `${name}.${i}.drop`, ratio: ratios.next().value! })));
     }
     return layer(concat(halves, 1), `${name}.leave`, channels, { size: 1 });
   };
   return buildClassifier("c2f", options, (images) => {
     let x = layer(images, "stem", scaledChannels(32, width), { stride: 2 });
-    for (const [stage, [channels, bottlenecks]] of STAGES.entries()) {
+    for (const [stage, [channels]] of STAGES.entries()) {
       const filters = scaledChannels(channels, width);
       x = layer(x, `stage${stage}.down`, filters, { stride: 2 });
-      x = c2f(x, `stage${stage}.c2f`, filters, Math.max(1, Math.round(bottlenecks * depth)));
+      x = c2f(x, `stage${stage}.c2f`, filters, counts[stage]!);
     }
     return layer(x, "top", scaledChannels(512, width), { size: 1 });
   });

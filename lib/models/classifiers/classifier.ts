@@ -4,6 +4,7 @@ import { type Dim, flatten, globalAveragePool, Graph, type Value } from "../../o
 import { expectMultipliers, type NetworkOptions } from "../darknet_layers.ts";
 import { ModelError } from "../errors.ts";
 import { linear } from "../layers.ts";
+import { dropout } from "../stochastic.ts";
 
 /** A network that names the whole picture: "images" [N, 3, size, size], red, green, blue in 0 … 1, to "logits" [N, classes]. */
 export interface ClassifierSpec {
@@ -37,7 +38,7 @@ export const CLASSIFIER_STRIDE = 16;
  */
 export function buildClassifier(
   name: string,
-  { classes, size, batch, random, width = 1, depth = 1 }: ClassifierOptions,
+  { classes, size, batch, random, width = 1, depth = 1, dropout: ratio = 0 }: ClassifierOptions,
   body: (images: Value) => Value,
 ): ClassifierNetwork {
   if (!Number.isInteger(size) || size < 32 || size % CLASSIFIER_STRIDE !== 0) {
@@ -51,6 +52,7 @@ export function buildClassifier(
   const pictures: Dim = batch ?? "N";
   const images = graph.input("images", "float32", [pictures, 3, size, size]);
   const features = flatten(globalAveragePool(body(images)), { name: CLASSIFIER_VALUES.features });
-  graph.output(linear(features, { name: "classifier", outputs: classes, random }), CLASSIFIER_VALUES.logits);
+  const kept = dropout(features, { name: "classifier.drop", ratio });
+  graph.output(linear(kept, { name: "classifier", outputs: classes, random }), CLASSIFIER_VALUES.logits);
   return { graph, spec: { classes, size } };
 }

@@ -4,6 +4,7 @@ import { add, maxPool, type Value } from "../../onnx/mod.ts";
 import { convolution, type ConvolutionOptions } from "../layers.ts";
 import { buildClassifier, type ClassifierNetwork, type ClassifierOptions } from "./classifier.ts";
 import { scaledChannels } from "../darknet_layers.ts";
+import { dropPath, dropPathRatios } from "../stochastic.ts";
 
 /** Stages after the stem: channels, and residual blocks with depth 1. */
 const STAGES = [[128, 2], [256, 2], [512, 1]] as const;
@@ -16,7 +17,9 @@ const STAGES = [[128, 2], [256, 2], [512, 1]] as const;
  * blocks. Throws ModelError for a size that is no multiple of 16.
  */
 export function residualNet(options: ClassifierOptions): ClassifierNetwork {
-  const { random, width = 1, depth = 1, epsilon } = options;
+  const { random, width = 1, depth = 1, epsilon, dropPath: drop = 0 } = options;
+  const counts = STAGES.map(([, blocks]) => Math.max(1, Math.round(blocks * depth)));
+  const ratios = dropPathRatios(counts.reduce((sum, count) => sum + count, 0), drop).values();
   return buildClassifier("residual", options, (images) => {
     const layer = (x: Value, name: string, channels: number, more: Partial<ConvolutionOptions> = {}) =>
       convolution(x, {
@@ -25,12 +28,13 @@ export function residualNet(options: ClassifierOptions): ClassifierNetwork {
         ...more,
       });
     let x = layer(layer(images, "stem0", 32, { stride: 2 }), "stem1", 64);
-    for (const [stage, [channels, blocks]] of STAGES.entries()) {
+    for (const [stage, [channels]] of STAGES.entries()) {
       x = layer(maxPool(x, 2, { strides: 2 }), `stage${stage}.enter`, channels);
-      for (let block = 0; block < Math.max(1, Math.round(blocks * depth)); block++) {
+      for (let block = 0; block < counts[stage]!; block++) {
         const name = `stage${stage}.block${block}`;
         const narrow = layer(x, `${name}.narrow`, channels / 2, { size: 1 });
-        x = add(x, layer(narrow, `${name}.wide`, channels), { name: `${name}.sum` });
+        const wide = layer(narrow, `${name}.wide`, channels);
+        x = add(x, dropPath(wide, { name: `${name}.drop`, ratio: ratios.next().value! }), { name: `${name}.sum` });
       }
     }
     return x;

@@ -1,19 +1,27 @@
-/** Losses that pull pairs together and push all others of the batch apart. */
+/** Losses that pull pairs, or pictures of one class, together and push all others of the batch apart. */
 
 import {
   add,
+  cast,
   div,
+  equal,
   matMul,
+  max,
+  min,
   mul,
   type Operand,
+  range,
   reduceLogSumExp,
   reduceMean,
   reduceSum,
   reduceSumSquare,
+  shape,
   softplus,
   sqrt,
+  squeeze,
   sub,
   transpose,
+  unsqueeze,
   type Value,
 } from "../../onnx/mod.ts";
 import { TrainError } from "../errors.ts";
@@ -50,6 +58,50 @@ export function sigLip(
   // −log σ(l) = softplus(l) − l for the pairs, −log σ(−l) = softplus(l) for all others.
   const every = reduceSum(softplus(add(all, bias)), { axes: 1 });
   return reduceMean(sub(every, add(matching, bias)));
+}
+
+/** Settings of `supervisedContrastive`. */
+export interface SupervisedContrastiveOptions {
+  /** Divides the cosines: the smaller, the more the hardest negatives count; above 0. Default: 0.1. */
+  readonly temperature?: number;
+  /** Divide embeddings by their length first. Default: true. */
+  readonly normalize?: boolean;
+}
+
+/** Takes an anchor's own similarity out of its softmax; finite, so that its gradient is 0 and not NaN. */
+const NEVER = -1e9;
+
+/**
+ * Rows of `embeddings` [N, D] with the same label attract, all others repel: for an anchor i the mean over its positives p (the
+ * other rows of its label) of −log(exp(zᵢ·z_p / τ) / Σ_a exp(zᵢ·z_a / τ)), a all rows but i (Khosla et al. 2020,
+ * "Supervised Contrastive Learning", eq. 2, L_out). A scalar: the mean over the anchors that have a positive in the
+ * batch; others are negatives only, and a batch without any positive costs 0. `labels` [N] are integers, int64 or int32. As
+ * two views of one picture have one label, labels that number pictures give SimCLR's loss.
+ *
+ * Throws TrainError when shapes and types do not go together, and unless the temperature is above 0.
+ */
+export function supervisedContrastive(
+  embeddings: Value,
+  labels: Value,
+  { temperature = 0.1, normalize = true }: SupervisedContrastiveOptions = {},
+): Value {
+  const place = "supervisedContrastive";
+  if (embeddings.rank !== 2 || labels.rank !== 1 || !["int64", "int32"].includes(labels.dtype)) {
+    throw new TrainError(
+      `${place}: expected embeddings [N, D] and labels [N] (int64 or int32), found ${embeddings} and ` +
+        `${labels.dtype} ${labels}`,
+    );
+  }
+  if (!(temperature > 0)) throw new TrainError(`${place}: expected a temperature above 0, found ${temperature}`);
+  const { all } = similarities(place, embeddings, embeddings, 1 / temperature, normalize);
+  const pairs = (of: Value) => cast(equal(unsqueeze(of, [1]), unsqueeze(of, [0])), all.dtype);
+  const own = pairs(range(0, squeeze(shape(labels)), 1)), same = pairs(labels);
+  const positives = sub(same, own);
+  const count = reduceSum(positives, { axes: 1 }), counts = min([count, 1]);
+  const attraction = div(reduceSum(mul(positives, all), { axes: 1 }), max([count, 1]));
+  const rivals = reduceLogSumExp(add(all, mul(own, NEVER)), { axes: 1 });
+  const losses = sub(mul(rivals, counts), attraction);
+  return div(reduceSum(losses), max([reduceSum(counts), 1]));
 }
 
 /** scale · a · bᵀ [N, N], and its diagonal [N]. */

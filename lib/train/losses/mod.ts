@@ -2,7 +2,13 @@
 
 export { type AcceptedIntegers, acceptIntegers } from "./accepted.ts";
 export { binaryCrossEntropyWithLogits, type BinaryOptions } from "./binary.ts";
-export { type ContrastiveOptions, infoNce, sigLip } from "./contrastive.ts";
+export {
+  type ContrastiveOptions,
+  infoNce,
+  sigLip,
+  supervisedContrastive,
+  type SupervisedContrastiveOptions,
+} from "./contrastive.ts";
 export { crossEntropy, type CrossEntropyOptions } from "./cross_entropy.ts";
 export { type DivergenceOptions, klDivergence } from "./divergence.ts";
 export { type IouKind, iouLoss, type IouOptions } from "./iou.ts";
