@@ -2,6 +2,7 @@
 
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
+import { compactWeights, fromFile, toModel, type WeightStorage } from "../onnx/mod.ts";
 import { ensureParent, exists, InputError, readJson, reason, sha256, writeAtomic } from "../runtime/mod.ts";
 import { WAYS } from "./graphs.ts";
 import { type Species, species as allSpecies } from "../species/mod.ts";
@@ -26,6 +27,29 @@ const figures = z.strictObject({
 
 /** Figures of one split. */
 export type CardFigures = z.output<typeof figures>;
+
+/** Accuracy of a part of the pictures. */
+const part = z.strictObject({ n: z.int().min(1), correct: z.int().min(0), top1: share, top1_ci95: interval });
+const named = z.strictObject({ dex: z.int().min(1).max(allSpecies.length), name: z.string() });
+
+/** What `deno task evaluate` found of one split, beyond its figures. */
+const details = z.strictObject({
+  split: z.enum(["validation", "test"]),
+  /** Prints these figures again. */
+  command: z.string(),
+  /** By bootstrap over whole near-duplicate groups. */
+  top1_ci95_groups: interval.optional(),
+  /** Without the temperature. */
+  untempered: z.strictObject({ ece: share, nll: z.number().min(0) }),
+  /** Of one picture in the model alone, milliseconds. */
+  latency_ms: z.strictObject({ p50: z.number(), p95: z.number(), threads: z.int().min(1) }).optional(),
+  perGeneration: z.array(part.extend({ generation: z.int().min(1) })),
+  perSource: z.array(part.extend({ source: z.string() })),
+  mostConfused: z.array(z.strictObject({ truth: named, predicted: named, count: z.int().min(1) })),
+});
+
+/** What `deno task evaluate` found of one split, beyond its figures. */
+export type CardDetails = z.output<typeof details>;
 
 /** What `model.json` holds. */
 export const cardSchema = z.strictObject({
@@ -101,6 +125,13 @@ export const cardSchema = z.strictObject({
   }),
   /** The test split is looked at once, after everything was chosen. */
   metrics: z.strictObject({ validation: figures.optional(), test: figures.optional() }),
+  details: details.optional(),
+  /** Where the model fails, in sentences that are made from the details. */
+  knownFailures: z.array(z.string()).optional(),
+  /** How the weights lie in the file; computing is in float32 with each. */
+  weights: z.enum(["float32", "float16", "int8"]).default("float32"),
+  /** Whose pictures it learned from, and what one may do with the model. */
+  provenance: z.strictObject({ pictures: z.string(), licence: z.string() }).optional(),
 });
 
 /** See `cardSchema`. */
@@ -125,7 +156,7 @@ export async function writePackage(
   { model, classes, card }: {
     readonly model: Uint8Array;
     readonly classes: readonly Species[];
-    readonly card: Omit<ModelCard, "format" | "file" | "classes">;
+    readonly card: Omit<z.input<typeof cardSchema>, "format" | "file" | "classes">;
   },
 ): Promise<ModelPackage> {
   const names = classesText(classes);
@@ -154,12 +185,44 @@ export async function writeCard(folder: string, card: ModelCard): Promise<void> 
   await writeAtomic(join(folder, "model.json"), JSON.stringify(cardSchema.parse(card), null, 2) + "\n");
 }
 
-/** Copies a package, under the name of its new folder. */
-export async function copyPackage(from: string, to: string): Promise<ModelPackage> {
+/** Settings of `copyPackage`. */
+export interface CopyPackageOptions {
+  /** How the weights lie in the new file; default: as in the old one. */
+  readonly weights?: ModelCard["weights"] | undefined;
+  readonly provenance?: ModelCard["provenance"];
+}
+
+/**
+ * Copies a package, under the name of its new folder. With other weights the figures of the card are left out: `deno task evaluate
+ * --card` measures them anew. Throws InputError where weights that were rounded should become others.
+ */
+export async function copyPackage(
+  from: string,
+  to: string,
+  { weights, provenance }: CopyPackageOptions = {},
+): Promise<ModelPackage> {
   const { card, classes } = await readPackage(from);
-  const model = await Deno.readFile(join(from, card.file.name));
-  const { format: _, file: __, classes: ___, ...rest } = card;
-  return await writePackage(to, { model, classes, card: { ...rest, name: basename(to) } });
+  const path = join(from, card.file.name);
+  const { format: _, file: __, classes: ___, metrics, details, knownFailures, ...rest } = card;
+  const isSame = weights === undefined || weights === card.weights;
+  if (!isSame && card.weights !== "float32") {
+    throw new InputError(`${path}: expected float32 weights to be kept as ${weights}, found ${card.weights}`);
+  }
+  const graph = isSame || weights === "float32" ? undefined : await fromFile(path);
+  if (graph) compactWeights(graph, weights as WeightStorage);
+  return await writePackage(to, {
+    model: graph ? toModel(graph) : await Deno.readFile(path),
+    classes,
+    card: {
+      ...rest,
+      name: basename(to),
+      weights: weights ?? card.weights,
+      ...(provenance ? { provenance } : {}),
+      ...(isSame
+        ? { metrics, ...(details ? { details } : {}), ...(knownFailures ? { knownFailures } : {}) }
+        : { metrics: {} }),
+    },
+  });
 }
 
 /**

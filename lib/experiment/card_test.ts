@@ -4,6 +4,8 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { speciesByDex } from "../species/mod.ts";
 import { toModel } from "../onnx/mod.ts";
+import type { ModelReport, PartAccuracy } from "./evaluate_model.ts";
+import { knownFailures, writeDetails } from "./card_details.ts";
 import { copyPackage, type ModelCard, readPackage, writePackage } from "./card.ts";
 import { smallConfig } from "./fixture.ts";
 import { shippedGraph } from "./graphs.ts";
@@ -14,6 +16,7 @@ const classes = [25, 26].map(speciesByDex);
 const { graph, spec } = buildDetector(smallConfig().model, { classes: 2, seed: 0 });
 const model = toModel(shippedGraph(graph, spec, { how: "best", classProbabilities: "softmax" }));
 const card: Omit<ModelCard, "format" | "file" | "classes"> = {
+  weights: "float32",
   name: "small",
   about: "For tests.",
   input: {
@@ -147,5 +150,68 @@ Deno.test("a cut, exchanged or missing file, other classes and a strange card ar
     await assert.rejects(
       openModel(folder, { models, runs }),
       /the output "probabilities" of 2 classes, found .*"probabilities" \[N, 3\]/,
+    );
+  }));
+
+/** A report of 100 pictures in two kinds, of which "web" is clearly harder. */
+const part = (correct: number, n: number, low: number, high: number): PartAccuracy => ({
+  ...{ n, correct, top1: correct / n, top1_ci95: [low, high] },
+});
+const [pikachu, raichu] = classes.map(({ dex, name }) => ({ dex, name })) as [
+  ModelReport["perClass"][number],
+  ModelReport["perClass"][number],
+];
+const report: ModelReport = {
+  ...{ model: "small", pictures: "test", n: 100, top1: 0.8, top1_ci95: [0.71, 0.87], top5: 1, top5_ci95: [0.96, 1] },
+  ...{
+    ece: 0.02,
+    nll: 0.7,
+    temperature: 1.5,
+    untempered: { ece: 0.1, nll: 0.9 },
+    perClass: [],
+    leftOut: 0,
+    skipped: [],
+  },
+  perGeneration: [{ generation: 1, ...part(80, 100, 0.71, 0.87) }],
+  perSource: [
+    { source: "box", ...part(55, 60, 0.82, 0.96) },
+    { source: "web", ...part(15, 25, 0.41, 0.77) },
+    { source: "rare", ...part(1, 15, 0.01, 0.3) },
+  ],
+  mostConfused: [{ truth: pikachu, predicted: raichu, count: 3, share: 0.1, examples: [] }],
+};
+
+Deno.test("failures are said of kinds whose interval lies below the whole, of enough pictures, and of the usual mistakes", () => {
+  assert.deepEqual(knownFailures(report), [
+    'Pictures of the kind "web": top-1 60.0 % [41.0 %, 77.0 %] of 25, against 80.0 % of all.',
+    "Pikachu is taken for Raichu (3 times).",
+    "A picture of anything else is named as some species too: the model knows no answer beside them.",
+  ]);
+});
+
+Deno.test("rounded weights make a smaller file without the old figures; a report puts its own there", () =>
+  inModels(async (models) => {
+    const options = { models, runs: join(models, "no runs") };
+    const provenance = { pictures: "drawn for this test", licence: "MIT" };
+    const small = join(models, "small"), tiny = join(models, "tiny");
+    await writeDetails(small, report, { split: "test", command: "deno task evaluate" });
+    const before = (await readPackage(small)).card;
+    assert.deepEqual([before.metrics.test?.top1, before.details?.perSource.length], [0.8, 3]);
+    const { card } = await copyPackage(small, tiny, { weights: "int8", provenance });
+    assert.deepEqual([card.weights, card.metrics, card.details, card.knownFailures], [
+      "int8",
+      {},
+      undefined,
+      undefined,
+    ]);
+    assert.deepEqual(card.provenance, provenance);
+    assert.ok(card.file.bytes < before.file.bytes);
+    await using opened = await openModel("tiny", options);
+    const written = await writeDetails(opened.folder, report, { split: "test", command: "deno task evaluate" });
+    assert.deepEqual(written.metrics, before.metrics);
+    assert.deepEqual((await copyPackage(tiny, join(models, "copy"))).card.details, before.details);
+    await assert.rejects(
+      copyPackage(tiny, join(models, "other"), { weights: "float16" }),
+      /model\.onnx: expected float32 weights to be kept as float16, found int8/,
     );
   }));

@@ -182,7 +182,7 @@ class Miniature {
           },
         },
         log: { append: (event) => void events.push(event) },
-        maxNonFinite: Infinity, // a training that is lost is watched to its end
+        maxNonFinite: Number.MAX_SAFE_INTEGER, // a training that is lost is watched to its end
         ...(folder === undefined ? {} : {
           guard: guard ?? { rateFactor: 0.1, mostRollbacks: 5 },
           checkpoints: { folder, everyEpochs: 1, keep: 2 },

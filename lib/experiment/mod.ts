@@ -1,11 +1,14 @@
 /** One training run from its configuration to a checked model: profiles, data, network, training, evaluation, prediction. */
 
 export * from "./settings.ts";
+export { detailsOf, knownFailures, writeDetails } from "./card_details.ts";
 export {
+  type CardDetails,
   type CardFigures,
   cardSchema,
   classesText,
   copyPackage,
+  type CopyPackageOptions,
   type ModelCard,
   type ModelPackage,
   readPackage,

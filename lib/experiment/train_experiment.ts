@@ -225,6 +225,7 @@ class Training implements Disposable {
     const probabilities = tempered(judgement.distributions[wayOutput(way)]!, temperature);
     const count = ({ length }: readonly unknown[]) => length;
     const card: Omit<ModelCard, "format" | "file" | "classes"> = {
+      weights: "float32",
       name: log.id,
       about: `${config.model.family} of ${classes} species at ${task.size} px.`,
       input: {
