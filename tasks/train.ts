@@ -26,6 +26,8 @@ import {
   runCommand,
   watchInterrupt,
 } from "../lib/runtime/mod.ts";
+import { listRunFolders } from "../lib/track/mod.ts";
+import { bestCheckpointPath } from "../lib/train/mod.ts";
 import { speciesNames } from "../lib/species/mod.ts";
 
 /** The data set of the profile; built first where there is none. */
@@ -55,6 +57,19 @@ async function dataOf(
     }
   }
   return await openDataset({ dataFolder: folder, species, warn: console.error });
+}
+
+/** The best checkpoint of a run, where the flag names one by its folder or (a part of) its id; else what it says. */
+async function firstWeights(given: string, runs: string): Promise<string> {
+  const folders = [
+    given,
+    ...(await listRunFolders(runs)).filter((id) => id.includes(given)).map((id) => join(runs, id)),
+  ];
+  for (const folder of folders.toReversed()) {
+    const path = bestCheckpointPath(folder);
+    if (await exists(path)) return path;
+  }
+  return given;
 }
 
 function percent(share: number): string {
@@ -94,7 +109,7 @@ using interrupt = watchInterrupt(() =>
 await runCommand({
   usage: "deno task train",
   about:
-    "Trains a detector: builds the profile's data set where it is missing, trains, and writes RUNS/ID with the log, " +
+    "Trains a network: builds the profile's data set where it is missing, trains, and writes RUNS/ID with the log, " +
     "checkpoints and the model. Ctrl-C writes a checkpoint and stops (status 130; after SIGTERM 143); --resume auto goes on, " +
     "to the same bits as without the stop.",
   flags: {
@@ -113,6 +128,11 @@ await runCommand({
     runs: { type: "string", value: "DIR", default: "runs", help: "the folder of runs" },
     name: { type: "string", value: "DIR", help: "also write the model as a package there, e.g. models/kanto" },
     epochs: { type: "string", value: "N", help: "in place of the settings'" },
+    pretrained: {
+      type: "string",
+      value: "RUN|FILE",
+      help: "first weights, in place of the settings': a run or a file",
+    },
     seed: { type: "string", value: "N", help: "of weights, order and augmentation (default: the profile's)" },
     threads: { type: "string", value: "N", help: "CPU threads of a step (default: one a core)" },
     workers: { type: "string", value: "N", help: "workers that draw pictures (default: one for two cores, at most 4)" },
@@ -130,9 +150,14 @@ await runCommand({
     const profile = await readProfile(profileName);
     const settings = await readTrainingConfig(path, { profile: profile.name });
     const lowest = Math.floor(settings.schedule.warmUpEpochs) + 1; // as the settings' schema has it
-    const config: TrainingConfig = flags.epochs === undefined ? settings : {
+    const config: TrainingConfig = {
       ...settings,
-      training: { ...settings.training, epochs: integerFlag("epochs", flags.epochs, lowest) },
+      ...(flags.pretrained === undefined
+        ? {}
+        : { model: { ...settings.model, pretrained: await firstWeights(flags.pretrained, flags.runs) } }),
+      ...(flags.epochs === undefined
+        ? {}
+        : { training: { ...settings.training, epochs: integerFlag("epochs", flags.epochs, lowest) } }),
     };
     const data = await dataOf(profile, { folder: flags.data, source: flags.source });
     const result = await trainExperiment({

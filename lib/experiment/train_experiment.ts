@@ -250,7 +250,7 @@ class Training implements Disposable {
           validation: count(data.rows.validation),
           test: count(data.rows.test),
         },
-        ...{ pretrained: pretrained.from, epochs, steps, weights, configHash: hash },
+        ...{ pretrained: firstWeightsName(pretrained.from), epochs, steps, weights, configHash: hash },
         commit: await currentCommit(),
         date: new Date().toISOString().slice(0, 10),
       },
@@ -331,6 +331,11 @@ async function resolvedSettings(
     },
   };
   return JSON.parse(JSON.stringify(settings)); // without what is undefined
+}
+
+/** The run of a checkpoint, or a file's name. */
+function firstWeightsName(path: string): string {
+  return /([^/\\]+)[/\\]best[/\\]checkpoint\.safetensors$/.exec(path)?.[1] ?? basename(path);
 }
 
 /** "folder:/home/someone/pictures" → "folder:pictures": a card is given away. */
