@@ -3,6 +3,7 @@
 // From raw pictures to a verified dataset.
 export * from "./backgrounds.ts";
 export * from "./build.ts";
+export { renderClutter } from "./clutter.ts";
 export * from "./compose.ts";
 export * from "./decode.ts";
 export * from "./fingerprint.ts";

@@ -2,6 +2,7 @@
  * Judging predictions. Classes are numbers here; names come from callers.
  *
  * Classifiers: top-1 and top-5, accuracy by class and group, confusion, calibration, intervals, comparison of two.
+ * Robustness: corrupted pictures, silhouettes.
  * Detectors: mAP and recall as COCO counts them, non-maximum suppression. Models: operations, parameters, latency, memory.
  * And the yardstick that a model has to beat.
  */
@@ -25,6 +26,9 @@ export * from "./latency.ts";
 export { mcNemar, type McNemarResult } from "./mcnemar.ts";
 export { candidateBoxes, type CandidateOptions, nonMaximumSuppression, type SuppressionOptions } from "./nms.ts";
 export { quantile } from "./quantile.ts";
+export * from "./robustness/corruptions.ts";
+export * from "./robustness/report.ts";
+export * from "./robustness/silhouette.ts";
 export { countStages, type Stage } from "./stages.ts";
 export { type Labels, ranksOf, type Scores, topK } from "./ranking.ts";
 export { intersectionOverUnion, type Rectangle, type ScoredBox, type TruthBox } from "./detection/box.ts";

@@ -2,6 +2,7 @@
 
 import sharp from "sharp";
 import { Buffer } from "node:buffer";
+import type { Random } from "../../runtime/mod.ts";
 import { type Picture, premultiply, unpremultiply } from "./picture.ts";
 import { scaling } from "./homography.ts";
 import type { Sample } from "./sample.ts";
@@ -30,15 +31,27 @@ export function noise({ deviation = 0.06 }: { deviation?: number } = {}): Transf
   return eachSample("noise", { deviation }, (sample, random) => {
     const amount = random.uniform(0.2, 1) * deviation * 255;
     const grey = random.chance(0.5);
-    const { data } = sample.render();
-    for (let at = 0; at < data.length; at += 4) {
-      const bits = random.uint32();
-      const red = amount * normalTable[bits & 2047]!;
-      data[at] = data[at]! + red;
-      data[at + 1] = data[at + 1]! + (grey ? red : amount * normalTable[(bits >>> 11) & 2047]!);
-      data[at + 2] = data[at + 2]! + (grey ? red : amount * normalTable[(random.uint32() >>> 4) & 2047]!);
-    }
+    addNoise(sample.render(), amount, random, { grey });
   });
+}
+
+/**
+ * Adds normal noise with a standard deviation of `amount` bytes to the colours, in place: each channel alone, or (`grey`) all
+ * alike. The same stream gives the same noise, times the amount.
+ */
+export function addNoise(
+  { data }: Picture,
+  amount: number,
+  random: Random,
+  { grey = false }: { readonly grey?: boolean } = {},
+): void {
+  for (let at = 0; at < data.length; at += 4) {
+    const bits = random.uint32();
+    const red = amount * normalTable[bits & 2047]!;
+    data[at] = data[at]! + red;
+    data[at + 1] = data[at + 1]! + (grey ? red : amount * normalTable[(bits >>> 11) & 2047]!);
+    data[at + 2] = data[at + 2]! + (grey ? red : amount * normalTable[(random.uint32() >>> 4) & 2047]!);
+  }
 }
 
 /** Goes down to a share of the pixels' width between `lowest` and 1, and up again. */
@@ -57,18 +70,21 @@ export function resolution({ lowest = 0.4 }: { lowest?: number } = {}): Transfor
 export function jpeg({ lowest = 20, highest = 80 }: { lowest?: number; highest?: number } = {}): Transform {
   return eachSample("jpeg", { lowest, highest }, async (sample, random) => {
     const quality = lowest + random.int(Math.max(1, Math.floor(highest - lowest) + 1));
-    const picture = sample.render();
-    const { width, height, data } = picture;
-    const bytes = await sharp(Buffer.from(data.buffer, data.byteOffset, data.length), {
-      raw: { width, height, channels: 4 },
-    }).removeAlpha().jpeg({ quality }).toBuffer();
-    const decoded = await sharp(bytes).raw().toBuffer();
-    for (let from = 0, to = 0; to < data.length; from += 3, to += 4) {
-      data[to] = decoded[from]!;
-      data[to + 1] = decoded[from + 1]!;
-      data[to + 2] = decoded[from + 2]!;
-    }
+    await throughJpeg(sample.render(), quality);
   });
+}
+
+/** Writes the colours as JPEG of a quality of 1 … 100 and reads them again, in place; alpha is left alone. */
+export async function throughJpeg({ width, height, data }: Picture, quality: number): Promise<void> {
+  const bytes = await sharp(Buffer.from(data.buffer, data.byteOffset, data.length), {
+    raw: { width, height, channels: 4 },
+  }).removeAlpha().jpeg({ quality }).toBuffer();
+  const decoded = await sharp(bytes).raw().toBuffer();
+  for (let from = 0, to = 0; to < data.length; from += 3, to += 4) {
+    data[to] = decoded[from]!;
+    data[to + 1] = decoded[from + 1]!;
+    data[to + 2] = decoded[from + 2]!;
+  }
 }
 
 /** Mean over a line through each pixel with the given extent in pixels; the edge pixels go on outside. */

@@ -1,8 +1,9 @@
 /** Augmentation: seeded transforms of pictures, boxes and labels, and how to put them together. */
 
-export { defocus, jpeg, motionBlur, noise, resolution } from "./camera.ts";
+export { addNoise, defocus, jpeg, motionBlur, noise, resolution, throughJpeg } from "./camera.ts";
 export * from "./environment.ts";
 export * from "./geometric.ts";
+export { about, type Homography, rotating, scaling } from "./homography.ts";
 export * from "./letterbox.ts";
 export { mixup, mosaic } from "./mixing.ts";
 export * from "./occlusion.ts";
@@ -11,5 +12,5 @@ export { halve, layOver, type Picture, pictureFrom } from "./picture.ts";
 export * from "./presets.ts";
 export * from "./registry.ts";
 export { type Box, Sample, type Target } from "./sample.ts";
-export { scene } from "./scene.ts";
+export { scene, visibleAlpha } from "./scene.ts";
 export * from "./transform.ts";

@@ -68,7 +68,8 @@ function fill(
   data[at + 3] = 255;
 }
 
-function paintWhere(
+/** Paints a cover (RGB, interleaved, of the picture's size) over the pixels whose centres lie inside, in place. */
+export function paintWhere(
   { width, height, data }: Picture,
   cover: Uint8Array,
   inside: (x: number, y: number) => boolean,

@@ -4,7 +4,16 @@ export * from "./batches.ts";
 export { openCache, type OpenCacheOptions, PictureCache } from "./cache.ts";
 export * from "./curriculum.ts";
 export * from "./hard_examples.ts";
-export { type PictureFile, type PictureFileOptions, readPictureFile } from "./picture_file.ts";
+export {
+  type PictureFile,
+  type PictureFileOptions,
+  planesOn,
+  readPictureFile,
+  readSquareFile,
+  type SquareFile,
+  squareOfBytes,
+} from "./picture_file.ts";
 export * from "./positive_pairs.ts";
-export { type Batch, decodedSize, type Normalisation, type View } from "./render.ts";
+export { backgroundOf, type Batch, decodedSize, type Normalisation, type View } from "./render.ts";
 export * from "./sampler.ts";
+export { cachedSquare, type Square, squareOf } from "./square.ts";

@@ -1,12 +1,13 @@
 /** A picture file of any kind as a network's input, by the same steps as a picture of a data set. */
 
 import { describeError, InputError, reason } from "../../runtime/mod.ts";
-import { layOver, letterbox, pictureFrom } from "../augment/mod.ts";
+import { layOver, type Picture, pictureFrom } from "../augment/mod.ts";
 import type { Rectangle } from "../augment/polygon.ts";
 import { type Colour, plainBackground } from "../backgrounds.ts";
 import { decodeFile } from "../decode.ts";
 import { shrinkPicture } from "./decode.ts";
 import { decodedSize, type Normalisation, type View, writePlanes } from "./render.ts";
+import { type Square, squareOf } from "./square.ts";
 
 /** Settings of `readPictureFile`. */
 export interface PictureFileOptions {
@@ -20,15 +21,19 @@ export interface PictureFileOptions {
   readonly normalisation?: Normalisation | undefined;
 }
 
-/** A file's picture in the square that a network sees. */
-export interface PictureFile {
-  /** [3, size, size]: red, green, blue. */
-  readonly planes: Float32Array;
+/** A decoded picture in the square that a network sees, before it is laid on a background. */
+export interface SquareFile extends Square {
   /** Of the picture as it is shown, pixels; a large one is told as it was shrunk to 416. */
   readonly width: number;
   readonly height: number;
   /** The part of it that fills the square's width or height, in 0 … 1 of the picture's. */
   readonly shown: Rectangle;
+}
+
+/** A file's picture as a network's input. */
+export interface PictureFile extends Omit<SquareFile, keyof Square> {
+  /** [3, size, size]: red, green, blue. */
+  readonly planes: Float32Array;
 }
 
 /**
@@ -37,8 +42,22 @@ export interface PictureFile {
  */
 export async function readPictureFile(
   path: string,
-  { size, view = "picture", background, normalisation }: PictureFileOptions,
+  { background, normalisation, ...options }: PictureFileOptions,
 ): Promise<PictureFile> {
+  const { picture, width, height, shown } = await readSquareFile(path, options);
+  return {
+    planes: planesOn(picture, plainBackground(background, options.size, options.size), normalisation),
+    width,
+    height,
+    shown,
+  };
+}
+
+/** Decodes a file as `readPictureFile` does, and leaves transparent what is. Throws InputError that names the file. */
+export async function readSquareFile(
+  path: string,
+  options: Pick<PictureFileOptions, "size" | "view">,
+): Promise<SquareFile> {
   let bytes: Uint8Array;
   try {
     bytes = await Deno.readFile(path);
@@ -46,20 +65,33 @@ export async function readPictureFile(
     throw new InputError(`${path}: expected a picture, found ${reason(error)}`, { cause: error });
   }
   try {
-    const { pictures: [picture], verbatim } = await decodeFile(bytes);
-    // A build keeps the file itself where it can; a JPEG is shrunk while it is decoded, which rounds otherwise.
-    const kept = decodedSize(size, view);
-    const { pixels, channels, width, height, content } = await shrinkPicture(verbatim ? bytes : picture!, kept);
-    const [left, top, right, bottom] = view === "content" ? content : [0, 0, width, height];
-    const square = letterbox(pictureFrom(pixels, width, height, channels), size, 0, {
-      view: { left, top, right, bottom },
-    }).render();
-    const planes = new Float32Array(3 * size * size);
-    writePlanes(layOver(square, plainBackground(background, size, size)), planes, { normalisation });
-    const shown = { left: left / width, top: top / height, right: right / width, bottom: bottom / height };
-    return { planes, width: picture!.width, height: picture!.height, shown };
+    return await squareOfBytes(bytes, options);
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
     throw new InputError(`${path}: ${describeError(error)}`, { cause: error });
   }
+}
+
+/** The square of a file's bytes. Throws InputError, without a place, for what is no picture. */
+export async function squareOfBytes(
+  bytes: Uint8Array,
+  { size, view = "picture" }: Pick<PictureFileOptions, "size" | "view">,
+): Promise<SquareFile> {
+  const { pictures: [picture], verbatim } = await decodeFile(bytes);
+  // A build keeps the file itself where it can; a JPEG is shrunk while it is decoded, which rounds otherwise.
+  const kept = decodedSize(size, view);
+  const decoded = await shrinkPicture(verbatim ? bytes : picture!, kept);
+  const { pixels, channels, width, height, content } = decoded;
+  const [left, top, right, bottom] = view === "content" ? content : [0, 0, width, height];
+  const shown = { left: left / width, top: top / height, right: right / width, bottom: bottom / height };
+  const square = squareOf(pictureFrom(pixels, width, height, channels), content, { size, view });
+  return { ...square, width: picture!.width, height: picture!.height, shown };
+}
+
+/** The planes [3, side, side] of a square on a background (RGB, interleaved), which the square itself keeps without. */
+export function planesOn(square: Picture, background: Uint8Array, normalisation?: Normalisation): Float32Array {
+  const planes = new Float32Array(3 * square.width * square.height);
+  const copy = square.opaque ? square : { ...square, data: square.data.slice() };
+  writePlanes(layOver(copy, background), planes, { normalisation });
+  return planes;
 }

@@ -135,13 +135,14 @@ function transformOf(spec: TransformSpec): Transform {
 
 function backed(picture: Picture, id: string, background: Colour | "fixed"): Picture {
   if (picture.opaque) return picture;
-  const { width, height } = picture;
-  return layOver(
-    picture,
-    background === "fixed"
-      ? renderBackground(Random.seeded("background", id), width, height)
-      : plainBackground(background, width, height),
-  );
+  return layOver(picture, backgroundOf(id, background, picture.width, picture.height));
+}
+
+/** What stands behind a picture: RGB, interleaved; of `fixed` the scene that belongs to the picture with this id. */
+export function backgroundOf(id: string, background: Colour | "fixed", width: number, height: number): Uint8Array {
+  return background === "fixed"
+    ? renderBackground(Random.seeded("background", id), width, height)
+    : plainBackground(background, width, height);
 }
 
 /** What each byte of each channel becomes. */
