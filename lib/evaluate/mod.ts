@@ -2,7 +2,7 @@
  * Judging predictions. Classes are numbers here; names come from callers.
  *
  * Classifiers: top-1 and top-5, accuracy by class and group, confusion, calibration, intervals, comparison of two.
- * Robustness: corrupted pictures, silhouettes.
+ * Robustness: corrupted pictures, silhouettes, pictures of other things.
  * Detectors: mAP and recall as COCO counts them, non-maximum suppression. Models: operations, parameters, latency, memory.
  * And the yardstick that a model has to beat.
  */
@@ -26,6 +26,7 @@ export * from "./latency.ts";
 export { mcNemar, type McNemarResult } from "./mcnemar.ts";
 export { candidateBoxes, type CandidateOptions, nonMaximumSuppression, type SuppressionOptions } from "./nms.ts";
 export { quantile } from "./quantile.ts";
+export * from "./rejection.ts";
 export * from "./robustness/corruptions.ts";
 export * from "./robustness/report.ts";
 export * from "./robustness/silhouette.ts";

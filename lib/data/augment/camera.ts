@@ -58,12 +58,16 @@ export function addNoise(
 export function resolution({ lowest = 0.4 }: { lowest?: number } = {}): Transform {
   return eachSample("resolution", { lowest }, (sample, random) => {
     const share = random.uniform(lowest, 1);
-    const picture = sample.render();
-    const { width, height } = picture;
-    const w = Math.max(1, Math.round(share * width)), h = Math.max(1, Math.round(share * height));
-    const small = warp(picture, scaling(w / width, h / height), w, h);
-    sample.replace(warp(small, scaling(width / w, height / h), width, height));
+    sample.replace(lowerResolution(sample.render(), share));
   });
+}
+
+/** The picture with a share of its pixels' width and height, brought back to its size. */
+export function lowerResolution(picture: Picture, share: number): Picture {
+  const { width, height } = picture;
+  const w = Math.max(1, Math.round(share * width)), h = Math.max(1, Math.round(share * height));
+  const small = warp(picture, scaling(w / width, h / height), w, h);
+  return warp(small, scaling(width / w, height / h), width, height);
 }
 
 /** Writes and reads the picture as JPEG with a quality between `lowest` and `highest`; alpha is kept beside it. */

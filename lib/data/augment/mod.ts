@@ -1,6 +1,6 @@
 /** Augmentation: seeded transforms of pictures, boxes and labels, and how to put them together. */
 
-export { addNoise, defocus, jpeg, motionBlur, noise, resolution, throughJpeg } from "./camera.ts";
+export { addNoise, defocus, jpeg, lowerResolution, motionBlur, noise, resolution, throughJpeg } from "./camera.ts";
 export * from "./environment.ts";
 export * from "./geometric.ts";
 export { about, type Homography, rotating, scaling } from "./homography.ts";

@@ -2,7 +2,8 @@
  * Corruptions in five severities, after ImageNet-C (Hendrycks and Dietterich 2019, "Benchmarking neural network robustness to
  * common corruptions and perturbations", section 3). Strengths are those of its version for small pictures, Tiny ImageNet-C,
  * wherever it has the corruption; its lengths, given for frames of 64 pixels, are taken as parts of the frame's side. Occlusion,
- * scale, rotation, darkness and background are not among its corruptions; their strengths are this project's.
+ * scale, resolution (its pixelate shows even boxes), rotation, darkness and background are not among its corruptions: their
+ * strengths are this project's.
  */
 
 import { augment, type Picture, renderBackground, renderClutter } from "../../data/mod.ts";
@@ -124,9 +125,9 @@ const corruptions = {
   resolution: {
     about: "fewer pixels, enlarged again",
     unit: "times the pixels of a side",
-    strengths: [0.9, 0.8, 0.7, 0.6, 0.5],
+    strengths: [0.8, 0.6, 0.45, 0.33, 0.25],
     cutOutsOnly: false,
-    apply: ({ flat }, strength) => pixelated(flat, strength),
+    apply: ({ flat }, strength) => augment.lowerResolution(copyOf(flat), strength),
   },
   rotation: {
     about: "turned either way",
@@ -201,48 +202,6 @@ function moved({ cutOut, ground }: CleanPicture, map: augment.Homography): Pictu
   const sample = new augment.Sample(copyOf(cutOut), []);
   sample.transform(augment.about(cutOut.width / 2, cutOut.height / 2, map));
   return augment.layOver(sample.render(), ground);
-}
-
-/** Means over the boxes of a coarser grid, each shown as one even box (Pillow's BOX filter both ways, as ImageNet-C does). */
-function pixelated(picture: Picture, share: number): Picture {
-  const { width, height } = picture;
-  const w = Math.max(1, Math.floor(width * share)), h = Math.max(1, Math.floor(height * share));
-  const data = boxed(boxed(picture.data, width, height, w, h), w, h, width, height);
-  return { width, height, data: new Uint8ClampedArray(data), opaque: true };
-}
-
-/** Resizes by area: a target pixel is the mean over the rectangle that it covers in the source. */
-function boxed(
-  data: ArrayLike<number>,
-  width: number,
-  height: number,
-  toWidth: number,
-  toHeight: number,
-): Float32Array {
-  const columns = coverage(width, toWidth), rows = coverage(height, toHeight);
-  const out = new Float32Array(4 * toWidth * toHeight);
-  for (let y = 0, to = 0; y < toHeight; y++) {
-    for (let x = 0; x < toWidth; x++, to += 4) {
-      for (const [row, high] of rows[y]!) {
-        for (const [column, wide] of columns[x]!) {
-          const from = 4 * (row * width + column), weight = high * wide;
-          for (let k = 0; k < 4; k++) out[to + k] = out[to + k]! + weight * data[from + k]!;
-        }
-      }
-    }
-  }
-  return out;
-}
-
-/** For each target position the source positions under it with their shares, which sum to 1. */
-function coverage(from: number, to: number): (readonly [position: number, share: number])[][] {
-  return Array.from({ length: to }, (_, i) => {
-    const start = i * from / to, end = (i + 1) * from / to, parts: [number, number][] = [];
-    for (let at = Math.floor(start); at < end - 1e-9; at++) {
-      parts.push([at, (Math.min(end, at + 1) - Math.max(start, at)) / (end - start)]);
-    }
-    return parts;
-  });
 }
 
 /**

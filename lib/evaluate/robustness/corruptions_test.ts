@@ -171,18 +171,20 @@ Deno.test("brightness raises the value of HSV by 0.1 … 0.5, darkness and contr
   assert.deepEqual(await of("contrast", 3), [[92, 49, 11], [72, 39, 11], [122, 64, 16], [74, 43, 17]]);
 });
 
-Deno.test("resolution gives boxes of equal pixels that are means", async () => {
-  const random = Random.seeded("boxes"), pixels = Uint8Array.from({ length: 3 * 64 }, () => random.int(256));
-  const clean = cleanPicture(augment.pictureFrom(pixels, 8, 8, 3), new Uint8Array(3 * 64));
-  const coarse = await corrupt(clean, "resolution", 5, { key: "" }); // half the pixels: boxes of 2 x 2
-  for (let y = 0; y < 8; y++) {
-    for (let x = 0; x < 8; x++) {
-      const [left, top] = [x - x % 2, y - y % 2];
-      const mean = [[0, 0], [1, 0], [0, 1], [1, 1]].reduce((sum, [dx, dy]) =>
-        sum + pixels[3 * (8 * (top + dy!) + left + dx!)]!, 0) / 4;
-      assert.ok(Math.abs(at(coarse, x, y)[0]! - mean) <= 0.5);
-    }
-  }
+Deno.test("resolution loses what is finer than its pixels and keeps what is coarser", async () => {
+  // Stripes along x as a cosine of so many periods in 64 pixels: 16 pixels of a quarter of the resolution hold up to 8.
+  const contrastOf = async (periods: number) => {
+    const pixels = Uint8Array.from(
+      { length: 3 * 64 * 64 },
+      (_, i) => Math.round(128 + 100 * Math.cos(2 * Math.PI * periods * (Math.floor(i / 3) % 64 + 0.5) / 64)),
+    );
+    const clean = cleanPicture(augment.pictureFrom(pixels, 64, 64, 3), ground(64));
+    const { data } = await corrupt(clean, "resolution", 5, { key: "" });
+    const row = Array.from({ length: 48 }, (_, x) => data[4 * (32 * 64 + x + 8)]!);
+    return (Math.max(...row) - Math.min(...row)) / 200;
+  };
+  assert.ok(await contrastOf(2) > 0.85);
+  assert.ok(await contrastOf(16) < 0.1);
 });
 
 Deno.test("JPEG is what sharp writes at the quality", async () => {
