@@ -9,6 +9,7 @@ export * from "./decode.ts";
 export * from "./fingerprint.ts";
 export * from "./manifest.ts";
 export * from "./near_duplicates.ts";
+export * from "./other_pictures.ts";
 export * from "./source.ts";
 export * from "./splits.ts";
 export * from "./verify.ts";
@@ -21,6 +22,7 @@ export * from "./colour_statistics.ts";
 export * from "./contact_sheet.ts";
 export * from "./leakage.ts";
 export * from "./picture_style.ts";
+export * from "./style_holdout.ts";
 
 // Batches and what is done to them.
 export * as augment from "./augment/mod.ts";

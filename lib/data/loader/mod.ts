@@ -16,4 +16,4 @@ export {
 export * from "./positive_pairs.ts";
 export { backgroundOf, type Batch, decodedSize, type Normalisation, type View } from "./render.ts";
 export * from "./sampler.ts";
-export { cachedSquare, type Square, squareOf } from "./square.ts";
+export { cachedSquare, shrunkSquare, type Square, squareOf } from "./square.ts";

@@ -1,13 +1,12 @@
 /** A picture file of any kind as a network's input, by the same steps as a picture of a data set. */
 
 import { describeError, InputError, reason } from "../../runtime/mod.ts";
-import { layOver, type Picture, pictureFrom } from "../augment/mod.ts";
+import { layOver, type Picture } from "../augment/mod.ts";
 import type { Rectangle } from "../augment/polygon.ts";
 import { type Colour, plainBackground } from "../backgrounds.ts";
 import { decodeFile } from "../decode.ts";
-import { shrinkPicture } from "./decode.ts";
-import { decodedSize, type Normalisation, type View, writePlanes } from "./render.ts";
-import { type Square, squareOf } from "./square.ts";
+import { type Normalisation, type View, writePlanes } from "./render.ts";
+import { shrunkSquare, type Square } from "./square.ts";
 
 /** Settings of `readPictureFile`. */
 export interface PictureFileOptions {
@@ -79,13 +78,8 @@ export async function squareOfBytes(
 ): Promise<SquareFile> {
   const { pictures: [picture], verbatim } = await decodeFile(bytes);
   // A build keeps the file itself where it can; a JPEG is shrunk while it is decoded, which rounds otherwise.
-  const kept = decodedSize(size, view);
-  const decoded = await shrinkPicture(verbatim ? bytes : picture!, kept);
-  const { pixels, channels, width, height, content } = decoded;
-  const [left, top, right, bottom] = view === "content" ? content : [0, 0, width, height];
-  const shown = { left: left / width, top: top / height, right: right / width, bottom: bottom / height };
-  const square = squareOf(pictureFrom(pixels, width, height, channels), content, { size, view });
-  return { ...square, width: picture!.width, height: picture!.height, shown };
+  const square = await shrunkSquare(verbatim ? bytes : picture!, { size, view });
+  return { ...square, width: picture!.width, height: picture!.height };
 }
 
 /** The planes [3, side, side] of a square on a background (RGB, interleaved), which the square itself keeps without. */

@@ -1,10 +1,12 @@
 /** A decoded picture in the square that a network sees, its transparency kept: what backgrounds and corruptions are put to. */
 
-import { letterbox, type Picture, visibleAlpha } from "../augment/mod.ts";
+import { letterbox, type Picture, pictureFrom, visibleAlpha } from "../augment/mod.ts";
+import type { Rectangle } from "../augment/polygon.ts";
 import type { ManifestRow } from "../manifest.ts";
 import type { PictureCache } from "./cache.ts";
+import { shrinkPicture } from "./decode.ts";
 import type { CacheRecord } from "./record.ts";
-import type { View } from "./render.ts";
+import { decodedSize, type View } from "./render.ts";
 
 /** A picture with at least this share of pixels that cannot be seen is a cut-out: its outline is known. */
 const CUT_OUT_SHARE = 0.1;
@@ -26,6 +28,17 @@ export function squareOf(
   const [left, top, right, bottom] = content;
   const sample = letterbox(picture, size, 0, view === "content" ? { view: { left, top, right, bottom } } : {});
   return { picture: sample.render(), cutOut: isCutOut(picture) };
+}
+
+/** The square of a picture, encoded or as RGBA pixels, shrunk first as the cache keeps it; `shown` is the part of it, in 0 … 1. */
+export async function shrunkSquare(
+  source: Parameters<typeof shrinkPicture>[0],
+  { size, view }: { readonly size: number; readonly view: View },
+): Promise<Square & { readonly shown: Rectangle }> {
+  const { pixels, channels, width, height, content } = await shrinkPicture(source, decodedSize(size, view));
+  const [left, top, right, bottom] = view === "content" ? content : [0, 0, width, height];
+  const shown = { left: left / width, top: top / height, right: right / width, bottom: bottom / height };
+  return { ...squareOf(pictureFrom(pixels, width, height, channels), content, { size, view }), shown };
 }
 
 /** The square of a picture in a cache. */
