@@ -195,6 +195,7 @@ async function latencyOf({ path, session }: OpenedModel): Promise<ModelReport["l
   return one && { p50: one.p50, p95: one.p95, threads: one.threads };
 }
 
-function part({ n, correct, share, ci95 }: Share): PartAccuracy {
+/** A share as reports write it. */
+export function part({ n, correct, share, ci95 }: Share): PartAccuracy {
   return { n, correct, top1: share, top1_ci95: ci95 };
 }

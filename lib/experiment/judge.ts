@@ -107,7 +107,8 @@ export function detectionsOf(
   });
 }
 
-function joined(parts: readonly Float32Array[]): Float32Array {
+/** Parts one after another. */
+export function joined(parts: readonly Float32Array[]): Float32Array {
   const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
   let at = 0;
   for (const part of parts) {

@@ -65,6 +65,24 @@ export {
 export { type Guess, type Prediction, type PredictOptions, predictPictures } from "./predict.ts";
 export { assignmentOf, lossOf, optimizerOf, scheduleOf } from "./recipe.ts";
 export { ORIGINAL_RUN } from "./original.ts";
+export {
+  type AcceptedShare,
+  type AreaReport,
+  type CorruptionReport,
+  measureRobustness,
+  type RejectionConfidence,
+  type RobustnessOptions,
+  type RobustnessReport,
+  type ThresholdReport,
+} from "./robustness.ts";
+export {
+  type OpenedSquares,
+  openSquares,
+  type OpenSquaresOptions,
+  type ShownSquare,
+  type SquareSource,
+} from "./squares.ts";
+export { type DatasetHoldout, withoutStyle } from "./without_style.ts";
 export { seenPictures } from "./seen_pictures.ts";
 export { trainExperiment, type TrainOptions, type TrainResult } from "./train_experiment.ts";
 export { type JudgedSplit, type StudiedModel, trainAndJudge } from "./train_and_judge.ts";

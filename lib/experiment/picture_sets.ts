@@ -84,11 +84,7 @@ export function splitPictures(dataset: Dataset, split: Split): PictureSet {
         skipped: [],
         async *batches() {
           for await (const { ids, images, shape, labels, boxes } of loader.epoch(0)) {
-            const facts = ids.map((id): PictureFacts => {
-              const row = byId.get(id)!;
-              const { generation } = speciesByDex(row.dex);
-              return { id, dex: row.dex, generation, style: pictureKind(row), group: row.group };
-            });
+            const facts = ids.map((id) => factsOf(byId.get(id)!));
             yield { images: tensor("float32", shape, images), labels: [...labels], boxes, facts };
           }
         },
@@ -141,12 +137,7 @@ export function folderPictures(path: string): PictureSet {
               images: stackPlanes(found.map(({ planes }) => planes), size),
               labels,
               boxes: labels.map((classId) => [{ classId, left: 0, top: 0, right: size, bottom: size }]),
-              facts: found.map(({ item }): PictureFacts => ({
-                id: item.path,
-                dex: item.dex,
-                generation: speciesByDex(item.dex).generation,
-                style: pictureKind(item),
-              })),
+              facts: found.map(({ item: { path, dex } }) => factsOf({ id: path, path, dex })),
             };
           }
         },
@@ -154,6 +145,19 @@ export function folderPictures(path: string): PictureSet {
       };
     },
   };
+}
+
+/** What a picture's place in its data set or folder tells of it. */
+export function factsOf(
+  { id, path, dex, group }: {
+    readonly id: string;
+    readonly path: string;
+    readonly dex: number;
+    readonly group?: string;
+  },
+): PictureFacts {
+  const { generation } = speciesByDex(dex);
+  return { id, dex, generation, style: pictureKind({ path, dex }), ...(group === undefined ? {} : { group }) };
 }
 
 /** Pictures [3, size, size] as one tensor [N, 3, size, size]. */
