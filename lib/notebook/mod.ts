@@ -28,6 +28,7 @@ export { clock, type Progress, progress, type ProgressOptions } from "./progress
 export { predictionPictures, type ShownPrediction } from "./prediction_pictures.ts";
 export { progressBars } from "./progress_bars.ts";
 export { reliabilityFigure, reliabilityOf } from "./reliability_figure.ts";
+export { coverageFigure, robustnessFigure, type RobustnessFigureOptions, rocFigure } from "./robustness_figures.ts";
 export { shareFigure, type ShareFigureOptions } from "./share_figure.ts";
 export { headColors, targetPictures } from "./target_pictures.ts";
 export { lossFigure, rateFigure, validationFigure } from "./training_figures.ts";

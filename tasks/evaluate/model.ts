@@ -14,6 +14,7 @@ import {
 } from "../../lib/experiment/mod.ts";
 import { plainTable, progress } from "../../lib/notebook/mod.ts";
 import { type Device, DEVICES, InputError, integerFlag, runCommand } from "../../lib/runtime/mod.ts";
+import { robustnessOf, robustnessText } from "./robustness.ts";
 
 export function model(args: readonly string[]): Promise<never> {
   return runCommand({
@@ -29,9 +30,14 @@ export function model(args: readonly string[]): Promise<never> {
       runs: { type: "string", value: "DIR", default: "runs", help: "the folder of runs" },
       device: { type: "string", value: "NAME", default: "cpu", help: DEVICES.join(", ") },
       batch: { type: "string", value: "N", default: "16", help: "pictures in a batch" },
+      robustness: {
+        type: "boolean",
+        help: "also on corrupted pictures, silhouettes and pictures of other things",
+      },
+      limit: { type: "string", value: "N", default: "300", help: "of --robustness: at most so many pictures" },
       "no-latency": { type: "boolean", help: "do not measure the time of one picture" },
     },
-    async run({ model: name, split = "test", images, data, runs, device, batch, ...flags }) {
+    async run({ model: name, split = "test", images, data, runs, device, batch, limit, ...flags }) {
       if (name === undefined) throw new InputError("deno task evaluate: expected --model NAME, found none");
       if (!(splits as readonly string[]).includes(split)) {
         throw new InputError(`--split: expected ${splits.join(", ")}, found "${split}"`);
@@ -42,16 +48,20 @@ export function model(args: readonly string[]): Promise<never> {
       if (!(DEVICES as readonly string[]).includes(device)) {
         throw new InputError(`--device: expected ${DEVICES.join(", ")}, found "${device}"`);
       }
-      const size = integerFlag("batch", batch, 1, 1024);
+      const size = integerFlag("batch", batch, 1, 1024), most = integerFlag("limit", limit, 1, 1e6);
       await using opened = await openModel(name, { runs, device: device as Device });
-      const pictures = images === undefined
-        ? splitPictures(await dataOf(opened, data), split as Split)
-        : folderPictures(images);
+      const dataset = images === undefined ? await dataOf(opened, data) : undefined;
+      const pictures = dataset ? splitPictures(dataset, split as Split) : folderPictures(images!);
       const report = await evaluateModel(opened, pictures, {
         ...{ batch: size, latency: !flags["no-latency"], onProgress: progress("evaluate") },
       });
       console.error(reportText(report));
-      return report;
+      if (!flags.robustness) return report;
+      const source = dataset ? { dataset, split: split as Split } : { folder: images! };
+      const validation = dataset && split === "test" ? { dataset, split: "validation" } as const : undefined;
+      const robustness = await robustnessOf(opened, source, { limit: most, batch: size, validation });
+      console.error(robustnessText(robustness));
+      return { ...report, robustness };
     },
   }, args);
 }
