@@ -67,6 +67,21 @@ Deno.test("train writes a run and a package; evaluate and predict print the docu
   const inFolder = await task("evaluate", "--model", named, "--images", join(folder, "raw"), "--json");
   assert.deepEqual([JSON.parse(inFolder.out).n, typeof JSON.parse(inFolder.out).latency_ms.p50], [24, "number"]);
 
+  const worse = await task(
+    "evaluate",
+    ...["--model", named, "--data", data, "--json", "--no-latency", "--robustness", "--limit", "6", "--others", "made"],
+  );
+  assert.equal(worse.code, 0, worse.err);
+  const { robustness, top1 } = JSON.parse(worse.out);
+  assert.equal(top1, report.top1);
+  assert.deepEqual([robustness.corruptions.length, robustness.corruptions[0].severities.length], [12, 5]);
+  assert.equal(robustness.n, Math.min(6, report.n));
+  assert.deepEqual(robustness.rejection.confidences.map(({ confidence }: { confidence: string }) => confidence), [
+    ...["probability", "margin", "entropy"],
+  ]);
+  assert.match(worse.err, /^gaussian blur +[\d.]+ +[\d.]+ \[[\d.]+, [\d.]+\] /m);
+  assert.match(worse.err, /^entropy +[\d.]+ \[[\d.]+, [\d.]+\] /m);
+
   const picture = join(folder, "raw", "0001", "1.png"), drawings = join(folder, "drawings");
   const predicted = await task("predict", picture, "--runs", runs, "--top", "3", "--json", "--annotate", drawings);
   assert.equal(predicted.code, 0, predicted.err);

@@ -35,9 +35,13 @@ export function model(args: readonly string[]): Promise<never> {
         help: "also on corrupted pictures, silhouettes and pictures of other things",
       },
       limit: { type: "string", value: "N", default: "300", help: "of --robustness: at most so many pictures" },
+      others: {
+        ...{ type: "string", value: "LIST", default: "made,emoji" },
+        help: "of --robustness: what shows no Pokémon, of made, emoji, folder:DIR; empty for none",
+      },
       "no-latency": { type: "boolean", help: "do not measure the time of one picture" },
     },
-    async run({ model: name, split = "test", images, data, runs, device, batch, limit, ...flags }) {
+    async run({ model: name, split = "test", images, data, runs, device, batch, limit, others, ...flags }) {
       if (name === undefined) throw new InputError("deno task evaluate: expected --model NAME, found none");
       if (!(splits as readonly string[]).includes(split)) {
         throw new InputError(`--split: expected ${splits.join(", ")}, found "${split}"`);
@@ -59,7 +63,9 @@ export function model(args: readonly string[]): Promise<never> {
       if (!flags.robustness) return report;
       const source = dataset ? { dataset, split: split as Split } : { folder: images! };
       const validation = dataset && split === "test" ? { dataset, split: "validation" } as const : undefined;
-      const robustness = await robustnessOf(opened, source, { limit: most, batch: size, validation });
+      const robustness = await robustnessOf(opened, source, {
+        ...{ limit: most, batch: size, validation, others: others.split(",").filter((each) => each !== "") },
+      });
       console.error(robustnessText(robustness));
       return { ...report, robustness };
     },

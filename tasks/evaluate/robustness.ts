@@ -15,23 +15,26 @@ export interface RobustnessFlags {
   /** At most so many pictures. */
   readonly limit: number;
   readonly batch: number;
+  /** Sources of pictures of other things, see `openOtherPictures`. */
+  readonly others: readonly string[];
   readonly validation?: SquareSource | undefined;
 }
 
-/** Measures a model; where the emoji cannot be fetched, that is said and made pictures alone stand for other things. */
+/** Measures a model. Where the emoji's package cannot be fetched, that is said and the rest is measured. */
 export async function robustnessOf(
   model: OpenedModel,
   source: SquareSource,
   flags: RobustnessFlags,
 ): Promise<RobustnessReport> {
-  const others = ["made"];
-  try {
-    const { size, view } = model.card.input;
-    await openOtherPictures("emoji", { count: 1, size, view });
-    others.push("emoji");
-  } catch (error) {
-    if (!(error instanceof WorkError)) throw error;
-    console.error(`emoji are left out: ${describeError(error)}`);
+  const { size, view } = model.card.input, others: string[] = [];
+  for (const name of flags.others) {
+    try {
+      await openOtherPictures(name, { count: 1, size, view });
+      others.push(name);
+    } catch (error) {
+      if (!(error instanceof WorkError)) throw error;
+      console.error(`${name} is left out: ${describeError(error)}`);
+    }
   }
   return await measureRobustness(model, source, { ...flags, others, onProgress: progress("robustness") });
 }
@@ -46,11 +49,14 @@ export function robustnessText(report: RobustnessReport): string {
     } % ` +
     `corrupted` + (relative === undefined ? "" : `, ${percent(relative)} % of the clean accuracy`),
     plainTable(corruptions.map((each) => ({
-      "top-1 % by severity": each.corruption,
+      "top-1 %": each.corruption,
       clean: percent(each.clean.top1),
       ...Object.fromEntries(severities.map((severity) => {
         const found = each.severities.find((one) => one.severity === severity);
-        return [String(severity), found ? `${percent(found.top1)} [${found.top1_ci95.map(percent).join(", ")}]` : ""];
+        return [
+          `severity ${severity}`,
+          found ? `${percent(found.top1)} [${found.top1_ci95.map(percent).join(", ")}]` : "",
+        ];
       })),
       mean: percent(each.mean),
       "of clean": each.relative === undefined ? "" : percent(each.relative),
