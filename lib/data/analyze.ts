@@ -88,13 +88,13 @@ export function analyzeDataset(rows: readonly ManifestRow[]): DatasetAnalysis {
 
 /**
  * What a picture is by its path: the folders and the file's name without what only tells pictures of one kind apart, that
- * is numbers, hashes and the species' own name. "0025/web-6c6445c0.webp" is "web", "pokemon/shiny/25.gif" is
+ * is numbers, hashes and the species' own name. "0025/web-6c6445c0.webp" and "0025/web-eacfeafe.webp" are "web", "pokemon/shiny/25.gif" is
  * "pokemon/shiny", "regular/mr-mime-galar.png" is "regular/galar".
  */
 export function pictureKind({ path, dex }: Pick<ManifestRow, "path" | "dex">): string {
   const own = new Set(speciesByDex(dex).name.toLowerCase().split(/[^\p{L}\d]+/u));
   const tells = (word: string) =>
-    !/^\d+$/.test(word) && !/^(?=.*\d)[0-9a-f]{6,}$/i.test(word) && !own.has(word.toLowerCase());
+    !/^\d+$/.test(word) && !/^((?=.*\d)[0-9a-f]{6,}|[0-9a-f]{8})$/i.test(word) && !own.has(word.toLowerCase());
   const parts = path.replace(/\.[^./]*$/, "").split("/").map((part) => part.split(/[-_ ]/).filter(tells).join("-"));
   return parts.filter((part) => part !== "").join("/") || "(unnamed)";
 }

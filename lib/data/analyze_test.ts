@@ -65,6 +65,7 @@ Deno.test("equal classes are as varied as their number", () => {
 Deno.test("pictureKind() keeps what tells kinds apart and drops numbers, hashes and the species' name", () => {
   const kinds: [number, string, string][] = [
     [25, "0025/web-6c6445c0.webp", "web"],
+    [25, "0025/web-eacfeafe.webp", "web"],
     [25, "0025/black-white-shiny.webp", "black-white-shiny"],
     [25, "pokemon/versions/generation-v/shiny/25.gif", "pokemon/versions/generation-v/shiny"],
     [122, "gen8/regular/mr-mime-galar.png", "gen8/regular/galar"],
