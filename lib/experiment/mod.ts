@@ -1,6 +1,16 @@
 /** One training run from its configuration to a checked model: profiles, data, network, training, evaluation, prediction. */
 
 export * from "./settings.ts";
+export {
+  type CollapseCase,
+  type CollapseEpoch,
+  type CollapseOptions,
+  type CollapseStep,
+  type CollapseStudy,
+  type CollapseTrace,
+  studyCollapse,
+} from "./collapse_study.ts";
+export { type Reading, weighReadings } from "./collapse_readings.ts";
 export { detailsOf, knownFailures, writeDetails } from "./card_details.ts";
 export {
   type CardDetails,

@@ -12,6 +12,7 @@ export type {
   ScatterChart,
 } from "./chart.ts";
 export { annotated, type Mark, type Marks, VECTOR_DENSITY } from "./annotated.ts";
+export { collapseLossFigure, collapseRateFigure, collapseValidationFigure, readingTable } from "./collapse_figures.ts";
 export { type Displayable, markdown, type MimeBundle, show } from "./display.ts";
 export { Figure } from "./figure.ts";
 export {
