@@ -67,4 +67,5 @@ export { assignmentOf, lossOf, optimizerOf, scheduleOf } from "./recipe.ts";
 export { ORIGINAL_RUN } from "./original.ts";
 export { seenPictures } from "./seen_pictures.ts";
 export { trainExperiment, type TrainOptions, type TrainResult } from "./train_experiment.ts";
+export * from "./sweep/mod.ts";
 export { type JudgedSplit, type StudiedModel, trainAndJudge } from "./train_and_judge.ts";

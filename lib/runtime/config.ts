@@ -31,12 +31,8 @@ export function parseConfig<Schema extends z.ZodType>(text: string, schema: Sche
 }
 
 /** Checks settings that stand in no file, as `readConfig` does; `name` says in messages whose they are. */
-export function checkConfig<Schema extends z.ZodType>(
-  value: YamlValue,
-  schema: Schema,
-  name: string,
-): z.output<Schema> {
-  return checked(value, schema, () => name);
+export function checkConfig<Schema extends z.ZodType>(value: unknown, schema: Schema, name: string): z.output<Schema> {
+  return checked(value as YamlValue, schema, () => name);
 }
 
 /** Lays `over` on `base`: maps are merged key by key, anything else is replaced. */
