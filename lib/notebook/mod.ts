@@ -29,6 +29,15 @@ export { predictionPictures, type ShownPrediction } from "./prediction_pictures.
 export { progressBars } from "./progress_bars.ts";
 export { reliabilityFigure, reliabilityOf } from "./reliability_figure.ts";
 export { shareFigure, type ShareFigureOptions } from "./share_figure.ts";
+export {
+  differenceOfSwitchRows,
+  differenceTable,
+  sweepCaption,
+  sweepFigure,
+  sweepPage,
+  sweepRows,
+  sweepTable,
+} from "./sweep_figures.ts";
 export { headColors, targetPictures } from "./target_pictures.ts";
 export { lossFigure, rateFigure, validationFigure } from "./training_figures.ts";
 export { type Settings, settings } from "../experiment/mod.ts";

@@ -128,7 +128,7 @@ async function runRounds(options: SweepOptions, rounds: Rounds): Promise<SweepRe
 
 /** Trains one trial; undefined when it was interrupted. */
 async function runOne(
-  { settings: { name }, runTrial, signal }: SweepOptions,
+  { settings: { name, monitor }, runTrial, signal }: SweepOptions,
   { base, folder }: Rounds,
   { trial, rung, epochs }: { trial: Trial; rung: number; epochs: number | undefined },
 ): Promise<TrialEntry | undefined> {
@@ -155,6 +155,9 @@ async function runOne(
     }
     const { run, answers, pictures } = outcome;
     const validation = checkConfig(outcome.validation, figuresSchema, "validation");
+    if (monitored(validation, monitor) === undefined) {
+      throw new WorkError(`validation: expected the monitored figure ${monitor}, found none`);
+    }
     return {
       ...over(budget),
       ...{ status: "done", validation },

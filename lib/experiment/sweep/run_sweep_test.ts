@@ -173,7 +173,7 @@ Deno.test("a trial that fails is noted with its cause in one line, the rest goes
       )!.causes[0];
     assert.equal(cause(1e-2, 32), "fit: expected finite losses; found NaN");
     assert.match(cause(-1, 32)!, /^trial 3: schedule\.learningRate: expected .*0, found -1$/);
-    assert.match(cause(1e-3, 33)!, /^trial 2: model\.size: expected a multiple of 32 pixels, found 33$/);
+    assert.match(cause(1e-3, 33)!, /^trial 2: model\.size: expected a multiple of \d+ pixels, found 33$/);
     const again = recorded(objective);
     await runSweep(options(folder, settings, again.run));
     assert.equal(again.tasks.length, 0);
@@ -196,6 +196,8 @@ Deno.test("figures that are no numbers are a failure, and halving promotes none 
     const found = await runSweep(options(folder, halving, run));
     assert.deepEqual(tasks.slice(4).map(({ trial }) => trial.number), [1]);
     assert.match(found.variants.at(-1)!.causes[0]!, /^validation: nll: expected number, found/);
+    const boxes = await runSweep(options(folder, { ...grid, monitor: "mAP50" } as SweepConfig, objective));
+    assert.equal(boxes.variants[0]!.causes[0], "validation: expected the monitored figure mAP50, found none");
   });
 });
 
