@@ -236,9 +236,15 @@ function parallelBody(chart: ParallelChart): Json {
   const marks = axes.flatMap(({ name, ticks }) => ticks.map((tick) => ({ dimension: name, ...tick })));
   const x = {
     ...{ field: "dimension", type: "nominal", sort: names, title: null },
-    axis: { labelAngle: 0, grid: true, labelLimit: plotWidth / names.length },
+    // Vega takes letters for a third wider than they are
+    axis: { labelAngle: 0, grid: true, labelOverlap: false, labelLimit: 1.4 * plotWidth / names.length },
   };
   const y = { field: "at", type: "quantitative", axis: null };
+  const text = (values: readonly Json[], side: Json): Json => ({
+    data: { values },
+    mark: { type: "text", color: "currentColor", ...side },
+    encoding: { x, y, text: { field: "text" } },
+  });
   return {
     layer: [
       {
@@ -251,16 +257,13 @@ function parallelBody(chart: ParallelChart): Json {
           color: {
             field: "color",
             type: "quantitative",
-            scale: { domain: [...color.range], range: [...parallelColors] },
+            scale: { domain: [...color.range], range: [...parallelColors], interpolate: "rgb" },
             legend: { title: axisText(color), orient: "right" },
           },
         },
       },
-      {
-        data: { values: marks },
-        mark: { type: "text", align: "right", dx: -7, color: "currentColor" },
-        encoding: { x, y, text: { field: "text" } },
-      },
+      text(marks.filter(({ dimension }) => dimension !== names.at(-1)), { align: "right", dx: -7 }),
+      text(marks.filter(({ dimension }) => dimension === names.at(-1)), { align: "left", dx: 7 }),
     ],
   };
 }
