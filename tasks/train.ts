@@ -1,15 +1,11 @@
 /** `deno task train`: trains a detector by a configuration and writes its run and its model. */
 
 import { join } from "node:path";
-import { buildDataset, datasetPaths, openSource, readManifest } from "../lib/data/mod.ts";
 import {
   type CardFigures,
   copyPackage,
   defaultProfile,
-  openDataset,
   parseSeed,
-  parseSource,
-  type Profile,
   readProfile,
   readTrainingConfig,
   trainExperiment,
@@ -28,36 +24,7 @@ import {
 } from "../lib/runtime/mod.ts";
 import { listRunFolders } from "../lib/track/mod.ts";
 import { bestCheckpointPath } from "../lib/train/mod.ts";
-import { speciesNames } from "../lib/species/mod.ts";
-
-/** The data set of the profile; built first where there is none. */
-async function dataOf(
-  { name, species, source: usual, seed }: Profile,
-  { folder = join("data", name), source }: { folder: string | undefined; source: string | undefined },
-) {
-  const { manifest } = datasetPaths(folder);
-  const wanted = source === undefined ? usual : parseSource(source, "--source", Deno.cwd());
-  if (!(await exists(manifest))) {
-    console.error(`${folder}: no data set yet; building it from ${wanted}`);
-    await buildDataset({
-      source: await openSource(wanted),
-      out: folder,
-      names: speciesNames,
-      seed,
-      species,
-      onProgress: progress("build"),
-    });
-  } else if (source !== undefined) {
-    const found = new Set((await readManifest(manifest)).map((row) => row.source));
-    if (!found.has(wanted)) {
-      throw new InputError(
-        `--source: expected ${[...found].join(", ")}, which ${folder} was built from, found "${source}"; ` +
-          `give --data another folder`,
-      );
-    }
-  }
-  return await openDataset({ dataFolder: folder, species, warn: console.error });
-}
+import { dataOf } from "./train/data_of.ts";
 
 /** The best checkpoint of a run, where the flag names one by its folder or (a part of) its id; else what it says. */
 async function firstWeights(given: string, runs: string): Promise<string> {

@@ -1,7 +1,7 @@
 /** Tests of interval.ts. */
 
 import assert from "node:assert/strict";
-import { newcombeInterval, wilsonInterval } from "./interval.ts";
+import { newcombeInterval, newcombePairedInterval, wilsonInterval } from "./interval.ts";
 
 Deno.test("wilsonInterval() gives the published intervals", () => {
   // Newcombe 1998, "Two-sided confidence intervals for the single proportion", table I, method 3.
@@ -43,4 +43,25 @@ Deno.test("newcombeInterval() gives the published intervals of differences", () 
     const [l, h] = newcombeInterval({ correct: b, n }, { correct: a, n: m });
     assert.ok(Math.abs(l + found[1]) < 1e-12 && Math.abs(h + found[0]) < 1e-12, "exchanged, the signs change");
   }
+});
+
+Deno.test("newcombePairedInterval() gives the published interval of a difference in pairs", () => {
+  // Fagerland, Lydersen and Laake 2014, "Recommended tests and confidence intervals for paired binomial proportions":
+  // airway hyper-responsiveness before and after stem cell transplantation.
+  const [low, high] = newcombePairedInterval({ both: 1, onlyFirst: 1, onlySecond: 7, neither: 12 });
+  assert.ok(Math.abs(low + 0.507) < 5e-4 && Math.abs(high + 0.026) < 5e-4, `${low}, ${high}`);
+});
+
+Deno.test("newcombePairedInterval() without correlation is the independent one, with it narrower, and exchanged it changes signs", () => {
+  // 20 · 20 = 40 · 10: phi is 0
+  const found = newcombePairedInterval({ both: 20, onlyFirst: 40, onlySecond: 10, neither: 20 });
+  const independent = newcombeInterval({ correct: 60, n: 90 }, { correct: 30, n: 90 });
+  assert.ok(found.every((end, i) => Math.abs(end - independent[i]!) < 1e-12), `${found}, ${independent}`);
+  const pairs = { both: 80, onlyFirst: 10, onlySecond: 2, neither: 8 };
+  const [low, high] = newcombePairedInterval(pairs);
+  const [wideLow, wideHigh] = newcombeInterval({ correct: 90, n: 100 }, { correct: 82, n: 100 });
+  assert.ok(low > wideLow && high < wideHigh);
+  const [l, h] = newcombePairedInterval({ ...pairs, onlyFirst: 2, onlySecond: 10 });
+  assert.ok(Math.abs(l + high) < 1e-12 && Math.abs(h + low) < 1e-12);
+  assert.throws(() => newcombePairedInterval({ both: 0, onlyFirst: 0, onlySecond: 0, neither: 0 }), RangeError);
 });

@@ -13,7 +13,7 @@ const interval = z.tuple([share, share]);
 const byte = z.int().min(0).max(255);
 
 /** Figures of one split. */
-const figures = z.strictObject({
+export const figuresSchema = z.strictObject({
   n: z.int().min(1),
   top1: share,
   top1_ci95: interval,
@@ -26,7 +26,7 @@ const figures = z.strictObject({
 });
 
 /** Figures of one split. */
-export type CardFigures = z.output<typeof figures>;
+export type CardFigures = z.output<typeof figuresSchema>;
 
 /** Accuracy of a part of the pictures. */
 const part = z.strictObject({ n: z.int().min(1), correct: z.int().min(0), top1: share, top1_ci95: interval });
@@ -124,7 +124,7 @@ export const cardSchema = z.strictObject({
     date: z.string(),
   }),
   /** The test split is looked at once, after everything was chosen. */
-  metrics: z.strictObject({ validation: figures.optional(), test: figures.optional() }),
+  metrics: z.strictObject({ validation: figuresSchema.optional(), test: figuresSchema.optional() }),
   details: details.optional(),
   /** Where the model fails, in sentences that are made from the details. */
   knownFailures: z.array(z.string()).optional(),

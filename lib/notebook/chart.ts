@@ -91,8 +91,13 @@ export interface ParallelChart {
   readonly kind: "parallel";
   readonly title: string;
   readonly caption: string;
-  /** `values[i]` belongs to item i. */
-  readonly dimensions: readonly (Axis & { readonly values: readonly number[] })[];
+  /** `values[i]` belongs to item i; it is left out of the axis where it is no number. With `names` it is an index of these. */
+  readonly dimensions: readonly (Axis & {
+    readonly values: readonly number[];
+    readonly names?: readonly string[] | undefined;
+  })[];
+  /** What items are called, shown when one is pointed at. */
+  readonly labels?: readonly string[] | undefined;
   /** What colours the lines: the name of a dimension; by default the last. */
   readonly colorBy?: string | undefined;
   readonly height?: number | undefined;
@@ -170,6 +175,7 @@ export function checkChart(chart: Chart): void {
       for (const one of chart.dimensions) {
         same(`values of "${one.title}"`, one.values.length, chart.dimensions[0]!.values.length);
       }
+      if (chart.labels) same("labels", chart.labels.length, chart.dimensions[0]!.values.length);
   }
 }
 

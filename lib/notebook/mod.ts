@@ -31,6 +31,15 @@ export { progressBars } from "./progress_bars.ts";
 export { reliabilityFigure, reliabilityOf } from "./reliability_figure.ts";
 export { coverageFigure, robustnessFigure, type RobustnessFigureOptions, rocFigure } from "./robustness_figures.ts";
 export { shareFigure, type ShareFigureOptions } from "./share_figure.ts";
+export {
+  differenceOfSwitchRows,
+  differenceTable,
+  sweepCaption,
+  sweepFigure,
+  sweepPage,
+  sweepRows,
+  sweepTable,
+} from "./sweep_figures.ts";
 export { headColors, targetPictures } from "./target_pictures.ts";
 export { lossFigure, rateFigure, validationFigure } from "./training_figures.ts";
 export { type Settings, settings } from "../experiment/mod.ts";

@@ -2,7 +2,8 @@
 // deno-lint-ignore-file camelcase -- Plotly's own names
 
 import { type Axis, axisText, type Chart, histogramBins, quantile, seriesColor } from "./chart.ts";
-import type { BoxChart, HistogramChart } from "./chart.ts";
+import type { BoxChart, HistogramChart, ParallelChart } from "./chart.ts";
+import { parallelColors, parallelDrawing } from "./parallel.ts";
 
 /** Plotly's figure: what `Plotly.newPlot(element, data, layout)` takes. */
 export interface PlotlyFigure {
@@ -29,7 +30,7 @@ export function toPlotly(chart: Chart): PlotlyFigure {
     legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
     meta: { title: chart.title, caption: chart.caption, height: plotHeight(chart) },
   };
-  if (chart.kind === "parallel") return { data, layout };
+  if (chart.kind === "parallel") return { data, layout: { ...layout, ...parallelAxes(chart) } };
   layout["xaxis"] = axis(chart.x);
   layout["yaxis"] = axis(chart.y);
   if (chart.kind === "bar") {
@@ -173,19 +174,81 @@ function traces(chart: Chart): Record<string, unknown>[] {
         colorbar: { title: { text: plotlyText(axisText(chart.color)), side: "right" }, thickness: 12 },
         ...(chart.color.range ? { zmin: chart.color.range[0], zmax: chart.color.range[1] } : {}),
       }];
-    case "parallel": {
-      const by = chart.dimensions.find((one) => one.title === chart.colorBy) ?? chart.dimensions.at(-1)!;
-      return [{
-        type: "parcoords",
-        line: { color: by.values, colorscale: "Viridis", showscale: true },
-        dimensions: chart.dimensions.map((one) => ({
-          label: plotlyText(axisText(one)),
-          values: one.log ? one.values.map(Math.log10) : one.values,
-          ...(one.range ? { range: one.log ? one.range.map(Math.log10) : one.range } : {}),
-        })),
-      }];
-    }
+    case "parallel":
+      return parallelTraces(chart);
   }
+}
+
+/** The lines, the marks of the axes, and a point that is nowhere and brings the colour bar. */
+function parallelTraces(chart: ParallelChart): Record<string, unknown>[] {
+  const { axes, lines, color } = parallelDrawing(chart);
+  const [low, high] = color.range;
+  const drawn = lines.map(({ at, color: value, texts }) => ({
+    type: "scatter",
+    mode: "lines+markers",
+    x: at.map((_, i) => i),
+    y: at,
+    text: texts.map((text) => plotlyText(text).replaceAll("\n", "<br>")),
+    hovertemplate: "%{text}<extra></extra>",
+    line: { color: parallelColor(high === low ? 1 : (value - low) / (high - low)), width: 2 },
+    marker: { size: 6 },
+    opacity: 0.85,
+  }));
+  const marks = axes.flatMap(({ ticks }, x) => ticks.map((tick) => ({ x, ...tick })));
+  return [
+    ...drawn,
+    {
+      type: "scatter",
+      mode: "text",
+      x: marks.map(({ x }) => x),
+      y: marks.map(({ at }) => at),
+      text: marks.map(({ text }) => ` ${plotlyText(text)} `),
+      textposition: marks.map(({ x }) => x === axes.length - 1 ? "middle right" : "middle left"),
+      textfont: { size: 12, shadow: "auto" }, // lines run below them
+      cliponaxis: false,
+      hoverinfo: "skip",
+      showlegend: false,
+    },
+    {
+      type: "scatter",
+      mode: "markers",
+      x: [null],
+      y: [null],
+      hoverinfo: "skip",
+      marker: {
+        color: [low],
+        ...{ cmin: low, cmax: high === low ? low + 1 : high, showscale: true },
+        colorscale: parallelColors.map((each, i) => [i / (parallelColors.length - 1), each]),
+        colorbar: { title: { text: plotlyText(axisText(color)), side: "right" }, thickness: 12, x: 1.08 },
+      },
+    },
+  ];
+}
+
+function parallelAxes(chart: ParallelChart): Record<string, unknown> {
+  const { axes } = parallelDrawing(chart);
+  return {
+    hovermode: "closest",
+    showlegend: false,
+    xaxis: {
+      range: [-0.35, axes.length - 0.75],
+      tickvals: axes.map((_, i) => i),
+      ticktext: axes.map(({ name }) => plotlyText(name)),
+      ...{ zeroline: false, automargin: true, fixedrange: true, gridwidth: 2 },
+    },
+    yaxis: { range: [-0.06, 1.06], showticklabels: false, showgrid: false, zeroline: false, fixedrange: true },
+  };
+}
+
+/** The colour at a share of the scale, as Plotly mixes it. */
+function parallelColor(share: number): string {
+  const at = Math.min(1, Math.max(0, share)) * (parallelColors.length - 1), from = Math.min(Math.floor(at), 1);
+  const [a, b] = [parallelColors[from]!, parallelColors[from + 1]!];
+  const mixed = [1, 3, 5].map((digit) => {
+    const [x, y] = [a, b].map((color) => parseInt(color.slice(digit, digit + 2), 16)) as [number, number];
+    return Math.round(x + (y - x) * (at - from)).toString(16).padStart(2, "0");
+  });
+  return `#${mixed.join("")}`;
 }
 
 function histogramTraces(chart: HistogramChart): Record<string, unknown>[] {

@@ -1,10 +1,8 @@
 /** Runs beside each other as figures, tables and one self-contained page. */
 
 import type { RunComparison, RunSeries, RunSummary } from "../track/mod.ts";
-import { type Displayable, escapeHtml, jupyterDisplay } from "./display.ts";
 import { Figure } from "./figure.ts";
-import { outputHtml } from "./report_output.ts";
-import { page } from "./report.ts";
+import { figurePage } from "./figure_page.ts";
 import { table, type TableValue } from "./table.ts";
 
 /** Overlaid curves: loss, each validation figure, learning rate. A curve that no run has is left out. */
@@ -49,31 +47,11 @@ export function differenceRows({ runs, differences }: RunComparison): Record<str
 export async function comparisonPage(comparison: RunComparison): Promise<string> {
   const { runs } = comparison, different = differenceRows(comparison);
   const title = runs.length === 1 ? `Run ${runs[0]!.id}` : `${runs.length} runs compared`;
-  const figures = runFigures(comparison);
-  const sections: [heading: string, shown: readonly Displayable[]][] = [
+  return await figurePage(title, [
     ["Results", [table(runRows(runs), { caption: "Figures are those of the best validation, else of the last." })]],
     ["Settings that differ", different.length ? [table(different)] : []],
-    ["Curves", figures],
-  ];
-  const body: string[] = [];
-  for (const [heading, shown] of sections) {
-    if (shown.length === 0) continue;
-    body.push(`<section class="markdown"><h2>${escapeHtml(heading)}</h2></section>`);
-    for (const item of shown) body.push(`<section class="cell">${await shownHtml(item)}</section>`);
-  }
-  return await page({
-    title,
-    header: `<header><p class="eyebrow">Pokédex</p><h1>${escapeHtml(title)}</h1></header>`,
-    contents: "",
-    body: body.join("\n"),
-    plotly: figures.length > 0,
-    home: false,
-  });
-}
-
-async function shownHtml(item: Displayable): Promise<string> {
-  const data = await item[jupyterDisplay]();
-  return await outputHtml({ output_type: "display_data", data, metadata: {} }, { quality: 88, maxWidth: 2000 });
+    ["Curves", runFigures(comparison)],
+  ]);
 }
 
 function curves(title: string, y: string, series: readonly RunSeries[], caption: string): Figure[] {

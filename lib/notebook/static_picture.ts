@@ -1,7 +1,17 @@
 /** A chart as a static picture: SVG by Vega-Lite without a browser, PNG from it. For reports without JavaScript and for print. */
 
 import type { Config, TopLevelSpec } from "vega-lite";
-import { type Axis, axisText, type Chart, histogramBins, palette, quantile, seriesColor } from "./chart.ts";
+import {
+  type Axis,
+  axisText,
+  type Chart,
+  histogramBins,
+  palette,
+  type ParallelChart,
+  quantile,
+  seriesColor,
+} from "./chart.ts";
+import { parallelColors, parallelDrawing } from "./parallel.ts";
 import { chartHeight } from "./plotly.ts";
 import { textFont, useBundledFont } from "./font.ts";
 
@@ -217,46 +227,43 @@ function body(chart: Chart): Json {
   }
 }
 
-/** Vega-Lite has no parallel coordinates: each dimension is scaled to 0 … 1 and its ends are written beside its axis. */
-function parallelBody(chart: Extract<Chart, { kind: "parallel" }>): Json {
-  const by = chart.dimensions.find((one) => one.title === chart.colorBy) ?? chart.dimensions.at(-1)!;
-  const scaled = chart.dimensions.map((one) => {
-    const values = one.log ? one.values.map(Math.log10) : [...one.values];
-    const [low, high] = one.range
-      ? (one.log ? one.range.map(Math.log10) as [number, number] : one.range)
-      : [Math.min(...values), Math.max(...values)];
-    const show = (value: number) => (one.log ? 10 ** value : value).toPrecision(3);
-    return { name: axisText(one), values, low, high, ends: [show(low), show(high)] as const };
-  });
-  const lines = scaled.flatMap((one) =>
-    one.values.map((value, item) => ({
-      item,
-      dimension: one.name,
-      at: one.high === one.low ? 0.5 : (value - one.low) / (one.high - one.low),
-      color: by.values[item],
-    }))
+function parallelBody(chart: ParallelChart): Json {
+  const { axes, lines, color } = parallelDrawing(chart);
+  const names = axes.map(({ name }) => name);
+  const points = lines.flatMap(({ at, color }, item) =>
+    at.flatMap((place, i) => place === null ? [] : [{ item, dimension: names[i], at: place, color }])
   );
-  const ends = scaled.flatMap((one) => one.ends.map((text, at) => ({ dimension: one.name, at, text })));
-  const names = scaled.map((one) => one.name);
-  const x = { field: "dimension", type: "nominal", sort: names, title: null, axis: { labelAngle: 0, grid: true } };
+  const marks = axes.flatMap(({ name, ticks }) => ticks.map((tick) => ({ dimension: name, ...tick })));
+  const x = {
+    ...{ field: "dimension", type: "nominal", sort: names, title: null },
+    // Vega takes letters for a third wider than they are
+    axis: { labelAngle: 0, grid: true, labelOverlap: false, labelLimit: 1.4 * plotWidth / names.length },
+  };
   const y = { field: "at", type: "quantitative", axis: null };
+  const text = (values: readonly Json[], side: Json): Json => ({
+    data: { values },
+    mark: { type: "text", color: "currentColor", ...side },
+    encoding: { x, y, text: { field: "text" } },
+  });
   return {
     layer: [
       {
-        data: { values: lines },
-        mark: { type: "line", opacity: 0.7 },
+        data: { values: points },
+        mark: { type: "line", opacity: 0.85, strokeWidth: 2, point: true },
         encoding: {
           x,
           y,
           detail: { field: "item" },
-          color: { field: "color", type: "quantitative", legend: { title: axisText(by), orient: "right" } },
+          color: {
+            field: "color",
+            type: "quantitative",
+            scale: { domain: [...color.range], range: [...parallelColors], interpolate: "rgb" },
+            legend: { title: axisText(color), orient: "right" },
+          },
         },
       },
-      {
-        data: { values: ends },
-        mark: { type: "text", align: "left", dx: 4, color: "currentColor" },
-        encoding: { x, y, text: { field: "text" } },
-      },
+      text(marks.filter(({ dimension }) => dimension !== names.at(-1)), { align: "right", dx: -7 }),
+      text(marks.filter(({ dimension }) => dimension === names.at(-1)), { align: "left", dx: 7 }),
     ],
   };
 }

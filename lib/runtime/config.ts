@@ -21,18 +21,18 @@ export async function readConfig<Schema extends z.ZodType>(
 ): Promise<z.output<Schema>> {
   const layers = await Promise.all([path, ...overlays].map(readLayer));
   const merged = layers.map((layer) => layer.document.toJS() as YamlValue).reduce(mergeConfig);
-  const parsed = schema.safeParse(merged ?? {});
-  if (parsed.success) return parsed.data;
-  throw new InputError(issueText(parsed.error.issues[0]!, merged, layers));
+  return checked(merged ?? {}, schema, (path) => locate(path, layers));
 }
 
 /** Checks YAML text as `readConfig` does; `name` stands for the file in messages. */
 export function parseConfig<Schema extends z.ZodType>(text: string, schema: Schema, name: string): z.output<Schema> {
   const layer = parseLayer(text, name);
-  const value = layer.document.toJS() as YamlValue;
-  const parsed = schema.safeParse(value ?? {});
-  if (parsed.success) return parsed.data;
-  throw new InputError(issueText(parsed.error.issues[0]!, value, [layer]));
+  return checked((layer.document.toJS() as YamlValue) ?? {}, schema, (path) => locate(path, [layer]));
+}
+
+/** Checks settings that stand in no file, as `readConfig` does; `name` says in messages whose they are. */
+export function checkConfig<Schema extends z.ZodType>(value: unknown, schema: Schema, name: string): z.output<Schema> {
+  return checked(value as YamlValue, schema, () => name);
 }
 
 /** Lays `over` on `base`: maps are merged key by key, anything else is replaced. */
@@ -80,7 +80,21 @@ function parseLayer(text: string, name: string): Layer {
   return { name, document, lines };
 }
 
-function issueText(issue: z.core.$ZodIssue, value: YamlValue, layers: readonly Layer[]): string {
+function checked<Schema extends z.ZodType>(
+  value: YamlValue,
+  schema: Schema,
+  place: (path: readonly (string | number)[]) => string,
+): z.output<Schema> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new InputError(issueText(parsed.error.issues[0]!, value, place));
+}
+
+function issueText(
+  issue: z.core.$ZodIssue,
+  value: YamlValue,
+  placeOf: (path: readonly (string | number)[]) => string,
+): string {
   let path = issue.path.map((key) => typeof key === "symbol" ? String(key) : key);
   let expected: string;
   let found = show(valueAt(value, path));
@@ -93,8 +107,7 @@ function issueText(issue: z.core.$ZodIssue, value: YamlValue, layers: readonly L
   else if (issue.code === "too_big") expected = `at most ${issue.maximum}`;
   else if (issue.code === "invalid_value") expected = issue.values.map(String).join(" or ");
   else expected = issue.message;
-  const place = locate(path, layers);
-  return `${place}: ${path.join(".") || "the file"}: expected ${expected}, found ${found}`;
+  return `${placeOf(path)}: ${path.join(".") || "the file"}: expected ${expected}, found ${found}`;
 }
 
 /** "file:line:column" of a key in the topmost layer that has it, else of the nearest parent. */

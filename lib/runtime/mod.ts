@@ -6,6 +6,7 @@ export * from "./download.ts";
 export * from "./errors.ts";
 export * from "./files.ts";
 export * from "./interrupt.ts";
+export * from "./line_file.ts";
 export * from "./machine.ts";
 export * from "./progress.ts";
 export * from "./random.ts";

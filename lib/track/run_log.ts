@@ -3,10 +3,10 @@
 import { join } from "node:path";
 import { stringify } from "yaml";
 import {
-  diskError,
   exists,
   type FolderLock,
   InputError,
+  LineFile,
   lockFolder,
   reason,
   writeAtomic,
@@ -47,7 +47,7 @@ export async function createRun(
       throw new InputError(`${run}: expected no run of this name, found one; resume it or give another name`);
     }
     await writeAtomic(join(run, "config.yaml"), stringify(config));
-    const log = new RunLog(run, id, lock, 0);
+    const log = new RunLog(run, id, lock);
     log.append({
       kind: "start",
       id,
@@ -90,11 +90,10 @@ export async function openRun(folder: string): Promise<RunLog> {
   const lock = await lockFolder(folder);
   try {
     const bytes = await Deno.readFile(path);
-    const whole = bytes.lastIndexOf(10) + 1;
     const first = new TextDecoder().decode(bytes.subarray(0, bytes.indexOf(10) + 1));
     const id = /^\{"kind":"start","id":"([^"]+)"/.exec(first)?.[1];
     if (id === undefined) throw new InputError(`${path}:1: expected the start of a run, found "${first.slice(0, 60)}"`);
-    return new RunLog(folder, id, lock, whole);
+    return new RunLog(folder, id, lock);
   } catch (error) {
     lock.release();
     if (error instanceof Deno.errors.PermissionDenied) {
@@ -118,43 +117,27 @@ export class RunLog implements FitLog, Disposable {
   readonly folder: string;
   readonly id: string;
   readonly #lock: FolderLock;
-  readonly #file: Deno.FsFile;
-  #end: number;
+  readonly #lines: LineFile;
 
   /** @internal use createRun or openRun */
-  constructor(folder: string, id: string, lock: FolderLock, end: number) {
+  constructor(folder: string, id: string, lock: FolderLock) {
     this.folder = folder;
     this.id = id;
     this.#lock = lock;
-    this.#file = Deno.openSync(join(folder, "log.jsonl"), { write: true, create: true });
-    if (this.#file.statSync().size > end) this.#file.truncateSync(end);
-    this.#file.seekSync(end, Deno.SeekMode.Start);
-    this.#end = end;
+    this.#lines = new LineFile(join(folder, "log.jsonl"));
   }
 
   /** Writes a line. Throws WorkError when the disk is full; the log is then as before. */
   append(entry: LogEntry): void {
-    const line = new TextEncoder().encode(`${entryText(entry)}\n`);
-    try {
-      for (let at = 0; at < line.length;) at += this.#file.writeSync(line.subarray(at));
-      this.#end += line.length;
-    } catch (error) {
-      try {
-        this.#file.truncateSync(this.#end);
-        this.#file.seekSync(this.#end, Deno.SeekMode.Start);
-      } catch {
-        // half a line stays, as after a kill: it is cut off when the run goes on
-      }
-      throw diskError(error, join(this.folder, "log.jsonl"));
-    }
+    this.#lines.append(entryText(entry));
   }
 
   flush(): void {
-    this.#file.syncDataSync();
+    this.#lines.flush();
   }
 
   [Symbol.dispose](): void {
-    this.#file.close();
+    this.#lines[Symbol.dispose]();
     this.#lock.release();
   }
 }

@@ -26,6 +26,7 @@ export {
   type FitResult,
   type Validation,
 } from "./fit.ts";
+export { findLearningRate, type FindLearningRateOptions, type LearningRateCurve } from "./find_learning_rate.ts";
 export { backup, type BackupOptions, copyRun } from "./fit/backup.ts";
 export { type BatchSource, type FitBatch, groupBatches, type NominalBatch, nominalBatch } from "./fit/batches.ts";
 export { bestCheckpointPath, checkpointFolder, type CheckpointStoreOptions } from "./fit/checkpoint_store.ts";
