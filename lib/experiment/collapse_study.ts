@@ -100,7 +100,8 @@ export async function studyCollapse(options: CollapseOptions): Promise<CollapseS
   }
   const task = buildTask(config, { classes: data.classes.length, seed });
   await using step = await compileStep({
-    ...{ model: task.graph, loss: task.loss, optimizer: optimizerOf(config.optimizer), seed, device, threads },
+    ...{ model: task.graph, loss: task.loss, optimizer: optimizerOf(config.optimizer), seed, device },
+    ...(threads === undefined ? {} : { threads }),
     symbols: { N: config.training.batch },
     ...(config.training.averageDecay === undefined ? {} : { averageDecay: config.training.averageDecay }),
   });
