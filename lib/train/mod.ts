@@ -49,6 +49,14 @@ export type {
   ValidationEvent,
   Wall,
 } from "./fit/events.ts";
+export type {
+  GuardOptions,
+  GuardResponse,
+  SpikeOptions,
+  StepResponse,
+  ValidationFallOptions,
+} from "./guard/options.ts";
+export { type GuardIncident, guardIncidentSchema } from "./guard/state.ts";
 export type { Monitor } from "./fit/monitor.ts";
 export type { Best, FitProgress } from "./fit/progress.ts";
 export {
