@@ -231,13 +231,13 @@ export class FitLoop implements Disposable {
   /** Goes back to a checkpoint from before the trouble. Without one training ends, and the best stays what it is. */
   async #goBack(finding: Finding, response: "rollback" | "stop"): Promise<Break> {
     const { step, checkpoints, custom } = this.#options, guard = this.#guard;
-    const { runId, configHash, architecture, stepsPerEpoch } = this.#at;
+    const { runId, configHash, architecture, stepsPerEpoch, seconds, best } = this.#at;
     const trouble = guard.troubleOf(finding);
     const { suspect: _, until: __, ...incident } = finding;
     const { target, problems, bestLost } = !this.#store ? NOTHING : await findRollback({
       ...{ folder: checkpoints!.folder, runId, tensors: step.tensors, upTo: trouble.from, files: this.#store.files },
       stepsPerEpoch,
-      before: response === "stop" ? Infinity : guard.targetBefore(trouble),
+      ...(response === "stop" ? { toBest: true } : { before: guard.targetBefore(trouble) }),
     });
     if (!target) {
       const cause =
@@ -251,8 +251,9 @@ export class FitLoop implements Disposable {
     const { savedAt: ___, custom: saved, guard: known, seconds: ____, ...progress } = target.progress;
     if (saved !== null) custom?.load(saved);
     guard.goBack(known, { ...trouble, target: target.state.step }, response);
-    const own = { runId, configHash, architecture, stepsPerEpoch, seconds: this.#at.seconds };
-    this.#at = { ...progress, ...own, ...(bestLost ? { best: null, waited: 0 } : {}) };
+    // The best stays the best, wherever it came from: it is what lies in `best/`.
+    const stays = { runId, configHash, architecture, stepsPerEpoch, seconds, best: bestLost ? null : best };
+    this.#at = { ...progress, ...stays };
     await this.#store!.removeAfter(target.state.step);
     const passes = guard.state.passes.at(-1), { rateFactor } = guard, { epoch, stepInEpoch } = this.#at;
     const file = relative(checkpoints!.folder, target.path);

@@ -16,8 +16,10 @@ export interface RollbackOptions {
   readonly tensors: readonly TensorSpec[];
   /** Checkpoints of more steps hold what went wrong. */
   readonly upTo: number;
-  /** The best first, then those of fewer steps than this: the one gone back to before did not help, or training ends. */
+  /** Those of fewer steps first: the one gone back to before did not help. */
   readonly before?: number | undefined;
+  /** The best first, whenever it was. */
+  readonly toBest?: boolean;
   /** Files that should be there, so that a lost one is told. */
   readonly files: readonly string[];
 }
@@ -33,7 +35,7 @@ export interface RollbackTarget {
 
 /** The newest checkpoint that is whole, by its hash, and from before the trouble; those that are not are passed over. */
 export async function findRollback(
-  { folder, runId, stepsPerEpoch, tensors, upTo, before, files }: RollbackOptions,
+  { folder, runId, stepsPerEpoch, tensors, upTo, before = Infinity, toBest = false, files }: RollbackOptions,
 ): Promise<RollbackTarget> {
   const best = bestCheckpointPath(folder), problems: string[] = [];
   let bestLost = false;
@@ -53,13 +55,12 @@ export async function findRollback(
         fail(path, `${path}: expected a checkpoint of this run and architecture, found another's`);
       } else if (progress.stepInEpoch > 0 && progress.stepsPerEpoch !== stepsPerEpoch) {
         fail(path, `${path}: expected an epoch of ${stepsPerEpoch} steps, found one of ${progress.stepsPerEpoch}`);
-      } else if (head.step <= upTo) candidates.push({ path, progress, step: head.step });
+      } else if (head.step <= upTo || (toBest && path === best)) candidates.push({ path, progress, step: head.step });
     } catch (error) {
       fail(path, describeError(error));
     }
   }
-  const rank = ({ path, step }: { path: string; step: number }) =>
-    before === undefined ? 0 : path === best ? 0 : step < before ? 1 : 2;
+  const rank = ({ path, step }: { path: string; step: number }) => toBest && path === best ? 0 : step < before ? 1 : 2;
   candidates.sort((a, b) =>
     rank(a) - rank(b) || Date.parse(b.progress.savedAt) - Date.parse(a.progress.savedAt) || Number(a.path === best) -
       Number(b.path === best)

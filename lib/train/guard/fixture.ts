@@ -31,7 +31,7 @@ export async function faultyFit(
   await using step = await openSmallStep(stepOptions);
   const base = cosineRate({ peak: 0.05, steps: EPOCHS * STEPS });
   const schedule: Schedule = (index) => rate(base(index), index);
-  const heldOut = smallBatch(-1, 300);
+  const heldOut = noisyBatch(-1, 300);
   return await smallFit({
     step,
     epochs: EPOCHS,
@@ -39,7 +39,7 @@ export async function faultyFit(
     async *batches(epoch, from): AsyncGenerator<FitBatch> {
       for (let each = from; each < STEPS; each++) {
         const number = STEPS * epoch + each;
-        yield await Promise.resolve({ batch: batch(smallBatch(number, 16), number), images: 16 });
+        yield await Promise.resolve({ batch: batch(noisyBatch(number, 16), number), images: 16 });
       }
     },
     schedule,
@@ -60,6 +60,13 @@ export async function faultyFit(
   });
 }
 
+/** `smallBatch` with three times the noise, so that the loss does not go to nothing. */
+function noisyBatch(number: number, size: number): Batch {
+  const { x, labels } = smallBatch(number, size), random = Random.seeded("more noise", number);
+  const pixels = Float32Array.from(x!.data as Float32Array, (pixel) => pixel + random.normal(0, 1.5));
+  return { x: { dtype: "float32", shape: x!.shape, data: pixels }, labels: labels! };
+}
+
 /** The last validation's figure. */
 export function quality({ metrics }: { readonly metrics: Readonly<Record<string, number>> }): number {
   return metrics["top1"]!;
@@ -77,4 +84,14 @@ export function withNaN(batch: Batch): Batch {
   const pixels = Float32Array.from(data as Float32Array);
   pixels[17] = NaN;
   return { ...batch, x: { dtype, shape, data: pixels } };
+}
+
+/** Whether a step is from the first up to, not with, the second. */
+export function within(from: number, until: number): (step: number) => boolean {
+  return (step) => from <= step && step < until;
+}
+
+/** A learning rate so many times too high. */
+export function fast(from: number, until: number, times = 100): Fault {
+  return { rate: (rate, step) => within(from, until)(step) ? times * rate : rate };
 }

@@ -12,7 +12,7 @@ import { fallLimit } from "./validation_fall.ts";
 export interface Finding extends Omit<GuardIncident, "rollback"> {
   /** The first step whose update may be at fault: a checkpoint of so many steps or fewer is from before it. */
   readonly suspect: number;
-  /** The step from which on nothing was tried yet. */
+  /** One more than the last step that may be at fault. */
   readonly until: number;
 }
 
@@ -29,6 +29,7 @@ const INCIDENTS = 100;
 export class Guard {
   readonly #settings: GuardSettings;
   #state: GuardState;
+  #isDoubtful = false;
   #limits: { readonly loss: SpikeExpectation | undefined; readonly gradients: SpikeExpectation | undefined } = {
     loss: undefined,
     gradients: undefined,
@@ -69,9 +70,10 @@ export class Guard {
     const { window: lossWindow } = this.#settings.lossSpike || { window: 0 };
     const { window: normWindow } = this.#settings.gradientSpike || { window: 0 };
     const findings: Finding[] = [];
-    const place = (from: number) => ({ suspect: Math.max(this.#state.healthy, from), until: step + 1 });
+    // The update before a bad step is at fault, unless its weights were looked at and found sound.
+    const place = (first: number) => ({ suspect: Math.max(this.#state.healthy, first - 1, 0), until: step + 1 });
     const add = (what: Finding["what"], response: StepResponse, evidence: Finding["evidence"], cause: string) =>
-      findings.push({ what, step, epoch, cause, evidence, response, ...place(step - 1) });
+      findings.push({ what, step, epoch, cause, evidence, response, ...place(step) });
     if (!finite) add("non-finite step", this.#settings.nonFinite, { found: loss }, problem);
     const { loss: losses, gradients } = this.#limits;
     if (finite && losses && loss > losses.limit) {
@@ -99,7 +101,7 @@ export class Guard {
     if (lasting && this.#state.row.steps >= lasting.steps) {
       const { steps, from } = this.#state.row;
       findings.push({
-        ...{ what: "lasting trouble", step, epoch, response: lasting.response, ...place(from - 1) },
+        ...{ what: "lasting trouble", step, epoch, response: lasting.response, ...place(from) },
         evidence: { found: steps, highest: lasting.steps - 1 },
         cause: `step ${step}: expected fewer than ${lasting.steps} steps in a row that change nothing, found ${steps}`,
       });
@@ -118,8 +120,12 @@ export class Guard {
     if (!validationFall) return [];
     const known = [...this.#state.figures];
     if (Number.isFinite(value)) push(this.#state.figures, value, FIGURES);
+    const limit = best === undefined ? NaN : fallLimit(known, best, { ...validationFall, mode });
+    // Half of a fall that would count puts the weights in doubt: no checkpoint of them is gone back to first.
+    this.#isDoubtful = !Number.isFinite(value) ||
+      (best !== undefined && Math.abs(best - value) > Math.abs(best - limit) / 2 &&
+        (mode === "max") === (value < best));
     if (best === undefined || known.length < validationFall.warmUp) return [];
-    const limit = fallLimit(known, best, { ...validationFall, mode });
     if (mode === "max" ? value >= limit : value <= limit) return [];
     const bound = mode === "max" ? { lowest: limit } : { highest: limit };
     return [{
@@ -151,9 +157,10 @@ export class Guard {
     }];
   }
 
-  /** Between two epochs nothing was found: what came before is not at fault. */
+  /** Between two epochs nothing was found: what came before is not at fault, unless that is in doubt. */
   markHealthy(step: number): void {
-    this.#state.healthy = step;
+    if (!this.#isDoubtful && this.#state.row.steps === 0) this.#state.healthy = step;
+    this.#isDoubtful = false;
   }
 
   /** What is done about a finding: a rollback too many becomes the end. */
@@ -166,15 +173,15 @@ export class Guard {
     push(this.#state.incidents, incident, INCIDENTS);
   }
 
-  /** Where the trouble of a finding is, joined with the last one where they overlap: it came back. */
-  troubleOf({ suspect, until }: Finding): Omit<Trouble, "target"> {
+  /** Where the trouble of a finding is, joined with the last one where they nearly touch: it came back. */
+  troubleOf({ what, suspect, until }: Finding): Omit<Trouble, "target"> {
     const { trouble } = this.#state;
-    if (!trouble || suspect >= trouble.until) return { from: suspect, until, times: 1 };
-    return {
-      from: Math.min(suspect, trouble.from),
-      until: Math.max(until, trouble.until),
-      times: trouble.times + 1,
-    };
+    if (!trouble || suspect > trouble.until + (trouble.until - trouble.from) / 2) {
+      return { from: suspect, until, times: 1 };
+    }
+    const from = Math.min(suspect, trouble.from), end = Math.max(until, trouble.until);
+    // A stretch of steps that ends where patience did goes on: as much again goes by.
+    return { from, until: what === "lasting trouble" ? 2 * end - from : end, times: trouble.times + 1 };
   }
 
   /** Where the last rollback led, when a finding is of the same place. */

@@ -18,17 +18,21 @@ export interface SpikeLimitOptions {
   readonly floor: number;
 }
 
+/** So many times the largest of positive values is a spike however far they spread, as they do while a loss falls by powers. */
+const LEAP = 10;
+
 /**
  * Positive values are taken by their logarithm: losses and gradient norms spread by factors, and the limit is
- * median · exp(deviations · σ) with σ = max(1.4826 · MAD of the logarithms, floor). With a value of 0 or less among them it is
- * median + deviations · max(1.4826 · MAD, floor · |median|).
+ * median · exp(deviations · σ) with σ = max(1.4826 · MAD of the logarithms, floor), or ten times the largest of them where that
+ * is less. With a value of 0 or less among them it is median + deviations · max(1.4826 · MAD, floor · |median|).
  */
 export function spikeLimit(values: readonly number[], { deviations, floor }: SpikeLimitOptions): SpikeLimit {
   if (values.length === 0) return { median: NaN, limit: Infinity };
   if (values.every((value) => value > 0)) {
     const logarithms = values.map(Math.log), middle = median(logarithms);
     const deviation = Math.max(robustDeviation(logarithms, middle), floor);
-    return { median: Math.exp(middle), limit: Math.exp(middle + deviations * deviation) };
+    const limit = Math.min(Math.exp(middle + deviations * deviation), LEAP * Math.max(...values));
+    return { median: Math.exp(middle), limit };
   }
   const middle = median(values);
   const deviation = Math.max(robustDeviation(values, middle), floor * Math.abs(middle));
