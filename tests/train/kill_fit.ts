@@ -1,6 +1,7 @@
 /**
  * Fits a small network, for the tests that kill and interrupt it: `deno run -A tests/train/kill_fit.ts RUNS ID`. Goes on from the
- * newest checkpoint of the run. Prints `step N` after each step; ends with 130 after SIGINT, with a checkpoint.
+ * newest checkpoint of the run. Prints `step N` after each step; ends with 130 after SIGINT, with a checkpoint. With a third
+ * argument "faulty" the learning rate is 100 times too high for some steps, and the guard is on.
  */
 
 import {
@@ -31,12 +32,18 @@ import {
 } from "../../lib/train/mod.ts";
 
 const EPOCHS = 5, STEPS = 50;
+/** The steps of a rate that is too high. */
+const FAULT = [130, 135] as const;
 
 /** Trains to the end or until the signal; `onStep` is called after each step. */
 export async function trainRun(
   runs: string,
   id: string,
-  { signal, onStep = () => {} }: { signal?: AbortSignal; onStep?: (step: number) => void | Promise<void> } = {},
+  { signal, onStep = () => {}, faulty = false }: {
+    signal?: AbortSignal;
+    onStep?: (step: number) => void | Promise<void>;
+    faulty?: boolean;
+  } = {},
 ): Promise<FitResult> {
   await using step = await compileStep({
     model: network(),
@@ -52,13 +59,15 @@ export async function trainRun(
     ...{ folder: runs, id, name: "kill", config: { epochs: EPOCHS, seed: 0 }, resumed: resume !== undefined },
     environment: await describeEnvironment(),
   });
+  const schedule = cosineRate({ peak: 3e-2, steps: EPOCHS * STEPS });
   const heldOut = pictures(Random.seeded("held out"), 30);
   return await fit({
     step,
     epochs: EPOCHS,
     stepsPerEpoch: STEPS,
     batches: groupBatches(draw, 2),
-    schedule: cosineRate({ peak: 3e-2, steps: EPOCHS * STEPS }),
+    schedule: faulty ? (at) => schedule(at) * (at >= FAULT[0] && at < FAULT[1] ? 100 : 1) : schedule,
+    guard: faulty ? {} : undefined,
     validation: {
       monitor: { metric: "top1", mode: "max" },
       async run() {
@@ -119,10 +128,11 @@ function pictures(random: Random, count: number) {
 }
 
 if (import.meta.main) {
-  const [runs = "", id = ""] = Deno.args;
+  const [runs = "", id = "", how] = Deno.args;
   using interrupt = watchInterrupt();
   const { reason } = await trainRun(runs, id, {
     signal: interrupt.signal,
+    faulty: how === "faulty",
     async onStep(step) {
       Deno.stdout.writeSync(new TextEncoder().encode(`step ${step}\n`));
       await new Promise((resolve) => setTimeout(resolve, 2)); // so that it is still at work when the test is slow to kill it

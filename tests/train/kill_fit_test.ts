@@ -41,6 +41,28 @@ Deno.test("a fit killed with SIGKILL at ten random moments ends with the weights
     assert.equal(end?.reason, "finished");
   }));
 
+Deno.test("killed while the guard goes back, a fit ends with the same bits and losses, and its log has each step once and each rollback", () =>
+  inFolder(async (runs) => {
+    const rollbacks = async (id: string) =>
+      (await readRun(join(runs, id))).incidents.flatMap(({ wall: _, ...incident }) =>
+        incident.rollback ? [incident] : []
+      );
+    const { incidents, best } = await trainRun(runs, "faulty", { faulty: true });
+    const calm = await outcome(runs, "faulty");
+    assert.ok(incidents.length > 0 && best!.value > 0.8);
+    assert.deepEqual(calm.losses.map(({ step }) => step), Array.from({ length: 250 }, (_, i) => i));
+    assert.deepEqual(await rollbacks("faulty"), incidents.filter(({ rollback }) => rollback));
+    for (const steps of [133, 4, 9, 3, 17]) {
+      const child = start(runs, "killed", "faulty");
+      await afterSteps(child, steps);
+      child.kill("SIGKILL");
+      await child.status;
+    }
+    await trainRun(runs, "killed", { faulty: true });
+    assert.deepEqual(await outcome(runs, "killed"), calm);
+    assert.deepEqual(await rollbacks("killed"), await rollbacks("faulty"));
+  }));
+
 Deno.test("two fits with one seed log identical losses, of which the last are half the first", () =>
   inFolder(async (runs) => {
     await trainRun(runs, "again");
@@ -88,9 +110,9 @@ interface Child {
   kill(signal: Deno.Signal): void;
 }
 
-function start(runs: string, id: string): Child {
+function start(runs: string, id: string, ...how: string[]): Child {
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", script, runs, id],
+    args: ["run", "-A", "--no-check", script, runs, id, ...how],
     stdout: "piped",
     stderr: "null",
   }).spawn();
