@@ -1,7 +1,7 @@
 /**
  * Fits a small network, for the tests that kill and interrupt it: `deno run -A tests/train/kill_fit.ts RUNS ID`. Goes on from the
  * newest checkpoint of the run. Prints `step N` after each step; ends with 130 after SIGINT, with a checkpoint. With a third
- * argument "faulty" the learning rate is 100 times too high for some steps, and the guard is on.
+ * argument "faulty" pictures of some steps hold NaN, and the guard is on.
  */
 
 import {
@@ -32,8 +32,8 @@ import {
 } from "../../lib/train/mod.ts";
 
 const EPOCHS = 5, STEPS = 50;
-/** The steps of a rate that is too high. */
-const FAULT = [130, 135] as const;
+/** The first step with NaN, and the first after them. */
+const FAULT = [130, 142] as const;
 
 /** Trains to the end or until the signal; `onStep` is called after each step. */
 export async function trainRun(
@@ -59,14 +59,13 @@ export async function trainRun(
     ...{ folder: runs, id, name: "kill", config: { epochs: EPOCHS, seed: 0 }, resumed: resume !== undefined },
     environment: await describeEnvironment(),
   });
-  const schedule = cosineRate({ peak: 3e-2, steps: EPOCHS * STEPS });
   const heldOut = pictures(Random.seeded("held out"), 30);
   return await fit({
     step,
     epochs: EPOCHS,
     stepsPerEpoch: STEPS,
-    batches: groupBatches(draw, 2),
-    schedule: faulty ? (at) => schedule(at) * (at >= FAULT[0] && at < FAULT[1] ? 100 : 1) : schedule,
+    batches: groupBatches(faulty ? drawFaulty : draw, 2),
+    schedule: cosineRate({ peak: 3e-2, steps: EPOCHS * STEPS }),
     guard: faulty ? {} : undefined,
     validation: {
       monitor: { metric: "top1", mode: "max" },
@@ -112,6 +111,16 @@ function network(): Graph {
 const draw: BatchSource = async function* (epoch, fromStep) {
   for (let step = fromStep; step < 2 * STEPS; step++) {
     yield { batch: pictures(Random.seeded("batch", epoch, step), 8), images: 8 };
+  }
+};
+
+const drawFaulty: BatchSource = async function* (epoch, fromStep) {
+  let step = STEPS * epoch + fromStep / 2;
+  for await (const { batch, images } of draw(epoch, fromStep)) {
+    const { x } = batch as ReturnType<typeof pictures>;
+    if (step >= FAULT[0] && step < FAULT[1]) (x.data as Float32Array)[5] = NaN;
+    yield { batch, images };
+    step += 1 / 2;
   }
 };
 

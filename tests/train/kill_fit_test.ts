@@ -44,7 +44,7 @@ Deno.test("a fit killed with SIGKILL at ten random moments ends with the weights
 Deno.test("killed while the guard goes back, a fit ends with the same bits and losses, and its log has each step once and each rollback", () =>
   inFolder(async (runs) => {
     const rollbacks = async (id: string) =>
-      (await readRun(join(runs, id))).incidents.flatMap(({ wall: _, ...incident }) =>
+      (await readRun(join(runs, id))).incidents.flatMap(({ wall: _, kind: __, ...incident }) =>
         incident.rollback ? [incident] : []
       );
     const { incidents, best } = await trainRun(runs, "faulty", { faulty: true });

@@ -294,6 +294,7 @@ export class FitLoop implements Disposable {
   #due(epochEnded: boolean): CheckpointReason | undefined {
     const { everyEpochs = 10, everySteps, everyMinutes = Infinity } = this.#options.checkpoints ?? {};
     if (!this.#store) return undefined;
+    if (!epochEnded && this.#guard.isInTrouble) return undefined; // the ones from before are needed more
     if (epochEnded && this.#at.epoch % everyEpochs === 0) return "epochs";
     if (everySteps !== undefined && this.#step % everySteps === 0) return "steps";
     return this.#now() - this.#savedTime >= 60_000 * everyMinutes ? "minutes" : undefined;

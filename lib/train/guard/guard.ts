@@ -50,6 +50,11 @@ export class Guard {
     return this.#state.rateFactor;
   }
 
+  /** Whether the last step was not applied, and not passed over by decision. */
+  get isInTrouble(): boolean {
+    return this.#state.row.steps > 0;
+  }
+
   /** Whether a step is worked out and not applied, because training came to grief here again. */
   passes(step: number): boolean {
     return this.#state.passes.some(([from, until]) => from <= step && step < until);
