@@ -65,6 +65,7 @@ export {
   type ChooseResumeOptions,
   findResume,
   type FindResumeOptions,
+  hasCheckpoints,
   readResume,
   type Resume,
 } from "./fit/resume.ts";

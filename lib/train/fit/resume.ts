@@ -182,6 +182,11 @@ export async function checkpointPaths(folders: readonly string[]): Promise<strin
   return [...found];
 }
 
+/** Whether run folders hold any checkpoint, whole or not. */
+export async function hasCheckpoints(runFolders: readonly string[]): Promise<boolean> {
+  return (await checkpointPaths(runFolders)).length > 0;
+}
+
 async function folderNames(folder: string): Promise<string[]> {
   return (await entries(folder)).filter((entry) => entry.isDirectory).map(({ name }) => join(folder, name)).sort();
 }
