@@ -64,7 +64,7 @@ export async function chooseRun(
       return undefined;
     });
     if (found) return { id, resume: found };
-    // A run with checkpoints is never begun anew in silence, nor an older one in its place.
+    // Where there are checkpoints that cannot be used, no run is begun anew in silence, this one or an older one.
     if (!unfit && await hasCheckpoints(places)) {
       unfit = new TrainError(
         `${folder}: expected a checkpoint that fits, found only others; --force-new-run begins anew`,
