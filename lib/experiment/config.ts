@@ -107,6 +107,46 @@ const schedule = z.strictObject({
   factor: z.number().positive().max(1).default(0.1),
 });
 
+const spike = <Response extends string>(responses: readonly [Response, ...Response[]]) =>
+  z.union([
+    z.literal(false),
+    z.strictObject({
+      response: z.enum(responses).exactOptional(),
+      deviations: positive.exactOptional(),
+      window: count.exactOptional(),
+      warmUp: count.exactOptional(),
+    }),
+  ]);
+const response = z.enum(["log", "rollback", "stop"]);
+
+/** What of the collapse guard is not as `fit` has it by default; false: a detector, or the guard, is off. */
+const guard = z.union([
+  z.literal(false),
+  z.strictObject({
+    nonFinite: z.enum(["skip", "rollback", "stop"]).exactOptional(),
+    lossSpike: spike(["log", "skip", "rollback", "stop"]).exactOptional(),
+    gradientSpike: spike(["log", "skip", "rollback", "stop"]).exactOptional(),
+    lasting: z.union([
+      z.literal(false),
+      z.strictObject({ steps: count.exactOptional(), response: response.exactOptional() }),
+    ]).exactOptional(),
+    validationFall: z.union([
+      z.literal(false),
+      z.strictObject({
+        response: response.exactOptional(),
+        share: share.exactOptional(),
+        deviations: positive.exactOptional(),
+        /** Figures of a training that has learnt next to nothing jump about. */
+        least: z.number().min(0).default(0.02),
+        warmUp: count.exactOptional(),
+      }),
+    ]).prefault({}),
+    averageDistance: spike(["log", "rollback", "stop"]).exactOptional(),
+    rateFactor: z.number().positive().max(1).default(0.5),
+    mostRollbacks: z.int().min(0).default(3),
+  }),
+]);
+
 const training = z.strictObject({
   epochs: count,
   /** Pictures in a step. */
@@ -131,6 +171,7 @@ const training = z.strictObject({
     /** How many of the newest stay beside the best. */
     keep: count.default(3),
   }).prefault({}),
+  guard: guard.prefault({}),
   backup: z.strictObject({
     /** The folder that gets a copy of the run's folder; relative to the working folder. */
     to: z.string().min(1).optional(),

@@ -3,7 +3,15 @@
 import { dirname, join } from "node:path";
 import { describeError, exists, WorkError } from "../runtime/mod.ts";
 import { listRuns, readRun } from "../track/mod.ts";
-import { copyRun, findResume, readResume, type Resume, type TensorSpec, TrainError } from "../train/mod.ts";
+import {
+  copyRun,
+  findResume,
+  hasCheckpoints,
+  readResume,
+  type Resume,
+  type TensorSpec,
+  TrainError,
+} from "../train/mod.ts";
 
 /** Settings of `chooseRun`. */
 export interface ChooseRunOptions {
@@ -28,7 +36,8 @@ export interface ChosenRun {
 
 /**
  * The run to go on with; undefined: begin a new one. "auto" takes the newest run of that name that has no model yet, and of its
- * checkpoints the newest that is whole; where it has none that fits, the next older such run, with a warning. A run that was
+ * checkpoints the newest that is whole; where it has none that fits, the next older such run, with a warning, and an error where
+ * none of them has one. A run that was
  * killed before its first checkpoint begins anew under its id. A path is a checkpoint, or the folder of a run. What lies in
  * another folder is first copied among the runs. Throws TrainError as `findResume` and `readResume`.
  */
@@ -40,6 +49,7 @@ export async function chooseRun(
   }
   if (forceNewRun || resume === undefined) return undefined;
   if (resume !== "auto") return await fromPath(resume, { runsFolder, tensors, warn });
+  let unfit: unknown;
   const ids = await unfinishedRuns([runsFolder, ...extraFolders], name);
   for (const [index, id] of ids.entries()) {
     const places = [runsFolder, ...extraFolders].map((folder) => join(folder, id));
@@ -48,12 +58,19 @@ export async function chooseRun(
     const own = { folder: folder!, extraFolders: others, runId: id, tensors, warn };
     const isLast = index === ids.length - 1;
     const found = await findResume(own).catch((error) => {
-      if (isLast || !(error instanceof TrainError)) throw error;
-      warn(describeError(error));
-      return "unfit" as const;
+      if (!(error instanceof TrainError)) throw error;
+      unfit ??= error;
+      if (!isLast) warn(describeError(error));
+      return undefined;
     });
-    if (found === "unfit") continue;
     if (found) return { id, resume: found };
+    // Where there are checkpoints that cannot be used, no run is begun anew in silence, this one or an older one.
+    if (!unfit && await hasCheckpoints(places)) {
+      unfit = new TrainError(
+        `${folder}: expected a checkpoint that fits, found only others; --force-new-run begins anew`,
+      );
+    }
+    if (isLast && unfit) throw unfit;
     if (isLast) return { id, resume: undefined };
     warn(`${folder}: expected a checkpoint to go on from, found none; looking at ${ids[index + 1]}`);
   }

@@ -6,6 +6,7 @@ import { lockFolder } from "../runtime/mod.ts";
 import { lossesOf, readRun } from "../track/mod.ts";
 import { openDataset } from "./dataset.ts";
 import { inRuns, makeSmallData, smallConfig, trainedLosses } from "./fixture.ts";
+import { chooseRun } from "./resume_run.ts";
 import { trainExperiment, type TrainOptions } from "./train_experiment.ts";
 
 const small = await makeSmallData();
@@ -86,4 +87,34 @@ Deno.test("a second process on a run is refused in one line, and the run goes on
       lock.release();
     }
     assert.equal((await trainExperiment({ ...options, resume: "auto" })).fit.reason, "finished");
+  }));
+
+Deno.test("resume auto never begins anew in a run whose checkpoints are damaged or another model's, unless it is told to", () =>
+  inRuns(async (runs) => {
+    const controller = new AbortController();
+    controller.abort();
+    const options = { ...common, config: smallConfig(), runsFolder: runs };
+    const { folder } = await trainExperiment({ ...options, signal: controller.signal });
+    const tensors = [{ name: "w", dtype: "float32", shape: [1] }] as const;
+    const asked = { runsFolder: runs, name: `${options.config.name}-test`, resume: "auto" };
+    // Another model's checkpoint under the name of this run's folder, and an older run that was killed before its first.
+    await assert.rejects(chooseRun({ ...asked, tensors }), /expected a checkpoint of this architecture and optimizer/);
+    const checkpoints = join(folder, "checkpoints");
+    for (const { name } of Deno.readDirSync(checkpoints)) {
+      if (name.endsWith(".safetensors")) await Deno.truncate(join(checkpoints, name), 50);
+    }
+    await assert.rejects(
+      trainExperiment({ ...options, resume: "auto" }),
+      /expected a whole checkpoint of run .*force-new-run/,
+    );
+    const older = join(runs, "20000101-000000-older");
+    await Deno.mkdir(older);
+    const [start] = (await Deno.readTextFile(join(folder, "log.jsonl"))).split("\n");
+    const line = { ...JSON.parse(start!), id: "20000101-000000-older", wall: { time: "2000-01-01T00:00:00.000Z" } };
+    await Deno.writeTextFile(join(older, "log.jsonl"), `${JSON.stringify(line)}\n`);
+    await assert.rejects(
+      trainExperiment({ ...options, resume: "auto" }),
+      /expected a whole checkpoint of run .*force-new-run/,
+    );
+    assert.equal(await chooseRun({ ...asked, tensors, forceNewRun: true }), undefined);
   }));

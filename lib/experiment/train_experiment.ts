@@ -193,6 +193,7 @@ class Training implements Disposable {
         ...(everySteps === undefined ? {} : { everySteps }),
         ...(everyMinutes === undefined ? {} : { everyMinutes }),
       },
+      guard: training.guard === false ? undefined : training.guard,
       ...{ resume, runId: log.id, configHash: hash, log, warn },
       callbacks: [...copies, ...callbacks],
       ...(signal ? { signal } : {}),

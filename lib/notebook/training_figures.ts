@@ -9,7 +9,7 @@ const points = 120;
 /** The loss and its parts by step, each the mean of stretches of steps; validation's loss beside it where it was taken. */
 export function lossFigure({ steps, validations }: Pick<Run, "steps" | "validations">): Figure {
   const parts = Object.keys(steps[0]?.metrics ?? {});
-  const finite = steps.filter(({ finite }) => finite);
+  const finite = steps.filter(({ finite, skipped }) => finite && !skipped);
   const curve = (name: string, value: (step: Run["steps"][number]) => number) => ({
     name,
     ...stretches(finite.map(({ step }) => step), finite.map(value)),

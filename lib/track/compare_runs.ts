@@ -36,7 +36,7 @@ export async function compareRuns(folders: readonly string[]): Promise<RunCompar
   return {
     runs: await Promise.all(folders.map(summarizeRun)),
     differences: differences(runs.map(({ start }) => start.config as YamlValue)),
-    loss: runs.map((run) => curve(run, ({ finite, loss }) => finite ? loss : NaN)),
+    loss: runs.map((run) => curve(run, ({ finite, skipped, loss }) => finite && !skipped ? loss : NaN)),
     learningRate: runs.map((run) => curve(run, ({ learningRate }) => learningRate)),
     figures: Object.fromEntries(names.map((name) => [name, runs.flatMap((run) => figureCurve(run, name))])),
   };

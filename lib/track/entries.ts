@@ -1,7 +1,7 @@
 /** The lines of a run's log: what each holds, and how it is written and read. */
 
 import { z } from "zod";
-import type { FitEvent } from "../train/mod.ts";
+import { type FitEvent, guardIncidentSchema } from "../train/mod.ts";
 
 /** JSON has no NaN and no infinity: they are written as texts. */
 const number = z.union([z.number(), z.enum(["NaN", "Infinity", "-Infinity"]).transform(Number)]);
@@ -10,6 +10,7 @@ const count = z.int().min(0);
 const wall = z.object({ time: z.string() });
 const timed = wall.extend({ seconds: z.number() });
 const place = { step: count, epoch: count };
+const { shape: incident } = guardIncidentSchema;
 
 const start = z.object({
   kind: z.literal("start"),
@@ -30,6 +31,7 @@ const entry = z.discriminatedUnion("kind", [
     learningRate: number,
     gradientNorm: number,
     finite: z.boolean(),
+    skipped: z.literal(true).exactOptional(),
     images: count,
     wall: wall.extend({ imagesPerSecond: z.number() }),
   }),
@@ -39,15 +41,18 @@ const entry = z.discriminatedUnion("kind", [
     ...place,
     stepInEpoch: count,
     file: z.string(),
-    why: z.enum(["epochs", "steps", "minutes", "best", "end"]),
+    why: z.enum(["start", "epochs", "steps", "minutes", "best", "rollback", "end"]),
     best: z.boolean(),
     wall: timed,
   }),
   z.object({
     kind: z.literal("incident"),
     ...place,
-    what: z.enum(["non-finite step", "warning"]),
+    what: z.union([z.literal("warning"), incident.what]),
     cause: z.string(),
+    evidence: incident.evidence.exactOptional(),
+    response: incident.response.exactOptional(),
+    rollback: incident.rollback,
     wall,
   }),
   z.object({
@@ -61,7 +66,7 @@ const entry = z.discriminatedUnion("kind", [
   z.object({
     kind: z.literal("end"),
     ...place,
-    reason: z.enum(["finished", "early stop", "step budget", "time budget", "interrupted", "failed"]),
+    reason: z.enum(["finished", "early stop", "step budget", "time budget", "interrupted", "guard", "failed"]),
     problem: z.string().exactOptional(),
     images: count,
     wall: timed,

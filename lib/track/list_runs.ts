@@ -60,7 +60,9 @@ export async function summarizeRun(folder: string): Promise<RunSummary> {
   }
   const { start, steps, validations, end } = run;
   const lastEpoch = steps.at(-1)?.epoch;
-  const losses = steps.filter(({ epoch, finite }) => epoch === lastEpoch && finite).map(({ loss }) => loss);
+  const losses = steps.filter(({ epoch, finite, skipped }) => epoch === lastEpoch && finite && !skipped).map((
+    { loss },
+  ) => loss);
   const shown = validations.findLast(({ best }) => best) ?? validations.at(-1);
   return {
     ...{ id: run.id, name: start.name, started: start.wall.time, lastTime: run.lastTime, ...files },

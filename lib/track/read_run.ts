@@ -41,10 +41,10 @@ export async function readRun(folder: string): Promise<Run> {
   const resumes: ResumeEvent[] = [];
   for (const entry of entries) {
     if (entry.kind === "start") throw new InputError(`${path}: expected one start, found another`);
-    if (entry.kind === "resume") {
-      kept = kept.filter((event) => isBefore(event, entry));
-      resumes.push(entry);
-    } else kept.push(entry);
+    const back = entry.kind === "resume" ? entry : entry.kind === "incident" ? entry.rollback : undefined;
+    if (back) kept = kept.filter((event) => isBefore(event, back));
+    if (entry.kind === "resume") resumes.push(entry);
+    else kept.push(entry);
   }
   const last = kept.at(-1);
   return {
@@ -85,14 +85,24 @@ export function lossesOf({ steps }: Run): Omit<StepEvent, "wall">[] {
   return steps.map(({ wall: _, ...step }) => step);
 }
 
-/** Whether an event is older than the state that training went on from. */
-function isBefore(event: FitEvent, { step, epoch }: ResumeEvent): boolean {
-  if (event.kind === "step" || (event.kind === "incident" && event.what === "non-finite step")) {
-    return event.step < step;
-  }
+/**
+ * Whether an event is older than the state that training went on from. Rollbacks stay: they are how training came to be
+ * where it is, and their place is that of the trouble.
+ */
+function isBefore(event: FitEvent, { step, epoch }: Pick<ResumeEvent, "step" | "epoch">): boolean {
+  if (event.kind === "incident" && event.rollback) return true;
+  if (event.kind === "step" || (event.kind === "incident" && OF_STEPS.has(event.what))) return event.step < step;
   if (event.kind === "validation") return event.step <= step && event.epoch < epoch;
   return event.kind !== "end" && event.step <= step;
 }
+
+/** Incidents of a step, as against those between two. */
+const OF_STEPS: ReadonlySet<IncidentEvent["what"]> = new Set([
+  "non-finite step",
+  "loss spike",
+  "gradient spike",
+  "lasting trouble",
+]);
 
 function ofKind<Kind extends FitEvent["kind"]>(events: readonly FitEvent[], kind: Kind) {
   return events.filter((event): event is Extract<FitEvent, { kind: Kind }> => event.kind === kind);

@@ -72,6 +72,40 @@ Deno.test("what a resume supersedes is left out when the log is read, and stays 
     assert.deepEqual([anew.steps, anew.validations], [[], []]);
   }));
 
+Deno.test("a rollback of the guard supersedes the steps after its checkpoint; it stays itself, whatever is gone back to later", () =>
+  inFolder(async (runs) => {
+    using log = await createRun({ folder: runs, id: "a", name: "a", config: {}, environment });
+    const incident = (step: number, what: "loss spike" | "lasting trouble" | "validation fall", more: object = {}) =>
+      log.append({
+        ...{ kind: "incident", what, step, epoch: Math.floor(step / 3), cause: what, wall: { time } },
+        ...{ evidence: { found: NaN, highest: 2 }, response: "skip", ...more },
+      });
+    const back = (to: number, passes?: [number, number]) => ({
+      response: "rollback",
+      rollback: {
+        ...{ file: `checkpoints/${to}`, step: to, epoch: Math.floor(to / 3), stepInEpoch: to % 3, rateFactor: 0.5 },
+        ...(passes ? { passes } : {}),
+      },
+    });
+    for (const step of [0, 1, 2]) log.append(stepEvent(step, 0, 1));
+    incident(2, "loss spike");
+    log.append(validationEvent(3, 0, 0.5, true));
+    for (const step of [3, 4]) log.append(stepEvent(step, 1, 9, { skipped: true }));
+    incident(4, "loss spike");
+    incident(4, "lasting trouble", back(3));
+    for (const step of [3, 4, 5]) log.append(stepEvent(step, 1, 2));
+    log.append(validationEvent(6, 1, 0.1, false));
+    incident(6, "validation fall", back(2, [3, 6]));
+    log.append(stepEvent(2, 0, 3));
+    const { steps, validations, incidents, resumes } = await readRun(log.folder);
+    assert.deepEqual(steps.map(({ step, loss }) => [step, loss]), [[0, 1], [1, 1], [2, 3]]);
+    assert.deepEqual(validations, []);
+    assert.deepEqual(incidents.map(({ what, step }) => [what, step]), [["lasting trouble", 4], ["validation fall", 6]]);
+    assert.deepEqual(incidents[1]!.rollback, back(2, [3, 6]).rollback);
+    assert.deepEqual(incidents[1]!.evidence, { found: NaN, highest: 2 });
+    assert.deepEqual(resumes, []);
+  }));
+
 Deno.test("a run that is there, one that is not, one that is taken and a broken log are one line each", () =>
   inFolder(async (runs) => {
     const options = { folder: runs, name: "a", config: {}, environment };

@@ -7,7 +7,7 @@ import type { TensorSpec } from "./checkpoint.ts";
 import { TrainError } from "./errors.ts";
 import type { Optimizer } from "./optimizer.ts";
 import type { NamePattern } from "./patterns.ts";
-import { StepEngine, type StepHost, type StepOutcome, type WeightSource } from "./step_engine.ts";
+import { StepEngine, type StepHost, type StepLimits, type StepOutcome, type WeightSource } from "./step_engine.ts";
 import { type LossContext, type LossResult, planStep, type Slot, type StepPlan } from "./step_plan.ts";
 import { RemoteStep } from "./step_worker.ts";
 import { trainable, TrainableModel } from "./trainable.ts";
@@ -59,14 +59,21 @@ export interface StepResult {
   readonly gradientNorm: number;
   /** False: the loss or a gradient was NaN or infinite, and the step changed nothing. */
   readonly finite: boolean;
-  /** Why the step was not finite, in one line; undefined when it was. */
+  /** False: the step changed nothing but the count of steps: it was not finite, or beyond a limit. */
+  readonly applied: boolean;
+  /** Why the step was not applied, in one line; undefined when it was. */
   readonly problem?: string;
-  /** The rate that was applied (unless the step was not finite). */
+  /** The rate that was applied (unless the step was not). */
   readonly learningRate: number;
-  /** How many steps were run before, those that were not finite included. */
+  /** How many steps were run before, those that were not applied included. */
   readonly step: number;
   /** One element: a number; the last micro-batch's. */
   readonly metrics: Readonly<Record<string, number | Tensor>>;
+}
+
+/** With what a step is taken. */
+export interface RunOptions extends StepLimits {
+  readonly learningRate: number;
 }
 
 /** All that training needs to go on from. */
@@ -145,13 +152,17 @@ export class Step implements AsyncDisposable {
 
   /**
    * Trains on one batch: a tensor for each input of the model and the loss. With `accumulate` the batch is split along the
-   * first dimension of all its tensors, or given in parts. A step whose loss or gradient is not finite changes nothing
-   * but the count of steps. Throws TrainError for a batch or learning rate that does not fit.
+   * first dimension of all its tensors, or given in parts. A step whose loss or gradient is not finite, or whose loss or
+   * gradients' length is beyond a limit, changes nothing but the count of steps, bit for bit, on every device and engine.
+   * Throws TrainError for a batch, learning rate or limit that does not fit.
    */
-  run(batch: Batch | readonly Batch[], { learningRate }: { learningRate: number }): Promise<StepResult> {
+  run(batch: Batch | readonly Batch[], { learningRate, ...limits }: RunOptions): Promise<StepResult> {
     return this.#queue(async () => {
       if (!(Number.isFinite(learningRate) && learningRate >= 0)) {
         throw new TrainError(`step: expected a learning rate from 0, found ${learningRate}`);
+      }
+      for (const [name, limit] of Object.entries(limits)) {
+        if (Number.isNaN(limit)) throw new TrainError(`step: ${name}: expected a number, found NaN`);
       }
       const { accumulate, inputs } = this.#plan;
       const batches = Array.isArray(batch) ? batch as readonly Batch[] : splitBatch(batch as Batch, accumulate);
@@ -159,14 +170,14 @@ export class Step implements AsyncDisposable {
         throw new TrainError(`step: expected ${accumulate} micro-batches, found ${batches.length}`);
       }
       for (const part of batches) checkBatch(part, inputs);
-      const outcome = await this.#host.run(batches, learningRate, this.#step);
+      const outcome = await this.#host.run(batches, learningRate, this.#step, limits);
       const metrics = Object.fromEntries(
         Object.entries(outcome.metrics).map(([name, found]) => [
           name,
           found.data.length === 1 ? Number(found.data[0]) : found,
         ]),
       );
-      const problem = outcome.finite ? {} : { problem: problemOf(batches, outcome, this.#step) };
+      const problem = outcome.applied ? {} : { problem: problemOf(batches, outcome, this.#step, limits) };
       return { ...outcome, ...problem, learningRate, step: this.#step++, metrics };
     });
   }
@@ -187,6 +198,12 @@ export class Step implements AsyncDisposable {
     const stored = (name: string) => weights === "average" ? `average/${name}` : name;
     const found = await this.#queue(() => this.#host.read(slots.map(({ name }) => stored(name))));
     return Object.fromEntries(slots.map(({ name }) => [name, found[stored(name)]!]));
+  }
+
+  /** How far the moving average of the parameters is from them: ‖average − current‖ / ‖current‖, all taken as one vector. */
+  async averageDistance(): Promise<number> {
+    this.#expectAverage("average");
+    return await this.#queue(() => this.#host.averageDistance());
   }
 
   /** The inference graph with the weights as they are now or their moving average: ready for `toFile`. */
@@ -257,7 +274,18 @@ export class Step implements AsyncDisposable {
   }
 }
 
-function problemOf(batches: readonly Batch[], { loss, gradientNorm }: StepOutcome, step: number): string {
+function problemOf(
+  batches: readonly Batch[],
+  { loss, gradientNorm, finite }: StepOutcome,
+  step: number,
+  { lossLimit = Infinity, gradientLimit = Infinity }: StepLimits,
+): string {
+  if (finite) {
+    const what = loss > lossLimit
+      ? `a loss up to ${lossLimit}, found ${loss}`
+      : `gradients of length up to ${gradientLimit}, found ${gradientNorm}`;
+    return `step ${step}: expected ${what}; nothing was changed`;
+  }
   const found = Number.isFinite(loss)
     ? `gradients of length ${gradientNorm} at a loss of ${loss}`
     : `a loss of ${loss} and gradients of length ${gradientNorm}`;

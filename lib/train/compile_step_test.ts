@@ -70,6 +70,48 @@ Deno.test("a step with NaN in the batch changes nothing, bit for bit, says where
   assert.equal(await bits(step), await bits(other));
 });
 
+Deno.test("a step beyond a limit of loss or gradients changes nothing, bit for bit; the next step is as if it had not been", async () => {
+  for (const [accumulate, worker] of [[1, false], [2, false], [1, true]] as const) {
+    const options = { averageDecay: 0.9, optimizer: adamW({ clipNorm: 1 }), accumulate, worker };
+    await using step = await open(options);
+    await using other = await open(options);
+    for (const each of [step, other]) await each.run(smallBatch(0), { learningRate: 0.01 });
+    const before = await bits(step);
+    const free = await other.run(smallBatch(1), { learningRate: 0 });
+    const { loss, gradientNorm } = free; // of the same weights
+    for (
+      const [limits, message] of [
+        [{ lossLimit: 0.99 * loss }, /^step 1: expected a loss up to \d.*, found \d.*; nothing was changed$/],
+        [
+          { gradientLimit: 0.99 * gradientNorm },
+          /^step 2: expected gradients of length up to .*; nothing was changed$/,
+        ],
+        [{ lossLimit: -Infinity }, /^step 3: expected a loss up to -Infinity, found/],
+      ] as const
+    ) {
+      const found = await step.run(smallBatch(1), { learningRate: 0.01, ...limits });
+      assert.deepEqual([found.loss, found.gradientNorm, found.finite, found.applied], [
+        loss,
+        gradientNorm,
+        true,
+        false,
+      ]);
+      assert.match(found.problem!, message);
+      assert.equal(await bits(step), before);
+    }
+    await other.load(await step.state());
+    const within = { lossLimit: 1.01 * loss, gradientLimit: 1.01 * gradientNorm };
+    const applied = await step.run(smallBatch(1), { learningRate: 0.01, ...within });
+    assert.deepEqual(applied, await other.run(smallBatch(1), { learningRate: 0.01 }));
+    assert.equal(applied.applied, true);
+    assert.equal(await bits(step), await bits(other));
+    await assert.rejects(
+      step.run(smallBatch(1), { learningRate: 0.01, lossLimit: NaN }),
+      /step: lossLimit: expected a number, found NaN/,
+    );
+  }
+});
+
 Deno.test("a NaN does not live on in the statistics of a recomputed normalisation, nor of one that is pooled first", async () => {
   for (const options of [{ recompute: ["activation"] }, { poolFirst: true }, { poolFirst: false }]) {
     await using step = await open(options);
@@ -207,6 +249,11 @@ Deno.test("the moving average of weights and statistics is d · a + (1 − d) ·
   }
   const found = await step.parameters({ weights: "average" });
   assert.ok(Object.keys(found).includes("mean"));
+  const now = await step.parameters();
+  const trained = Object.keys(now).filter((name) => name !== "mean" && name !== "variance");
+  const numbers = (of: typeof now) => trained.flatMap((name) => toNumbers(of[name]!));
+  const w = numbers(now), a = numbers(average);
+  near(await step.averageDistance(), Math.hypot(...w.map((each, i) => a[i]! - each)) / Math.hypot(...w), 1e-5);
   for (const [name, { data }] of Object.entries(average)) {
     data.forEach((element, i) => near(Number(found[name]!.data[i]), Number(element), 1e-6));
   }

@@ -9,6 +9,8 @@ import { TrainError } from "./errors.ts";
 import type { BatchSource } from "./fit/batches.ts";
 import type { CheckpointStoreOptions } from "./fit/checkpoint_store.ts";
 import type { FitLog, StopReason } from "./fit/events.ts";
+import { goesBack, type GuardOptions, guardSettings } from "./guard/options.ts";
+import type { GuardIncident } from "./guard/state.ts";
 import { FitLoop } from "./fit/loop.ts";
 import type { Monitor } from "./fit/monitor.ts";
 import type { Best } from "./fit/progress.ts";
@@ -28,6 +30,11 @@ export interface FitOptions {
   readonly budget?: Budget;
   /** Default: no checkpoints. */
   readonly checkpoints?: CheckpointPlan;
+  /**
+   * Looks for a collapse and turns it away: `guard: {}` for the defaults. Without it only steps that are not finite are looked
+   * at. Needs checkpoints where it may go back to one.
+   */
+  readonly guard?: GuardOptions | undefined;
   /** From `chooseResume`, `findResume` or `readResume`. */
   readonly resume?: Resume | undefined;
   /** Names the run in its checkpoints. Default: "". */
@@ -85,7 +92,7 @@ export interface CheckpointPlan extends CheckpointStoreOptions {
 /** Called in order, and waited for. What they throw ends training. */
 export interface FitCallbacks {
   onStep?(event: { result: StepResult; epoch: number; images: number; imagesPerSecond: number }): void | Promise<void>;
-  /** After the epoch's validation; `loss` is the mean over its finite steps. */
+  /** After the epoch's validation; `loss` is the mean over the steps that were applied. */
   onEpoch?(event: { epoch: number; step: number; loss: number }): void | Promise<void>;
   onValidation?(
     event: { epoch: number; step: number; figures: Readonly<Record<string, number>>; best: boolean },
@@ -108,6 +115,14 @@ export interface FitResult {
   readonly metrics: Readonly<Record<string, number>>;
   /** Steps that were not finite. */
   readonly nonFinite: number;
+  /** Steps that were finite and not applied, because the guard's limits forbade it. */
+  readonly skipped: number;
+  /** What the guard found and did, the newest 100. */
+  readonly incidents: readonly GuardIncident[];
+  /** What the guard's rollbacks have made of the learning rate: the schedule's times this. */
+  readonly rateFactor: number;
+  /** The guard ended training and found nothing to go back to: the step's weights are not to be used. */
+  readonly spoilt: boolean;
   /** Time in training, what lay before a resume included. */
   readonly seconds: number;
   /** The last checkpoint, relative to the run's folder. */
@@ -116,7 +131,8 @@ export interface FitResult {
 
 /**
  * Trains. Throws TrainError for options, batches or a checkpoint that do not fit, for a source of batches that ends too
- * early, and for too many steps in a row that were not finite; WorkError when a checkpoint cannot be written.
+ * early, and for too many steps in a row that were not finite; WorkError when a checkpoint cannot be written. With a guard a
+ * collapse is no error: training ends with "guard" and the best weights when going back does not help.
  */
 export async function fit(options: FitOptions): Promise<FitResult> {
   checkOptions(options);
@@ -144,6 +160,9 @@ function checkOptions({ step, epochs, stepsPerEpoch, resume, ...options }: FitOp
     if (value !== undefined && !(Number(value) > 0)) {
       throw new TrainError(`fit: ${name}: expected a number above 0, found ${value}`);
     }
+  }
+  if (options.guard && !checkpoints && goesBack(guardSettings(options.guard))) {
+    throw new TrainError("fit: guard: expected checkpoints to go back to, or no response that does, found neither");
   }
   if (validation?.patience !== undefined && !validation.monitor) {
     throw new TrainError("fit: patience: expected a monitor that says what is better, found none");

@@ -4,7 +4,14 @@
  */
 
 export { type Batch } from "./batch.ts";
-export { compileStep, Step, type StepOptions, type StepResult, type StepState } from "./compile_step.ts";
+export {
+  compileStep,
+  type RunOptions,
+  Step,
+  type StepOptions,
+  type StepResult,
+  type StepState,
+} from "./compile_step.ts";
 export {
   architectureHash,
   type Checkpoint,
@@ -43,6 +50,14 @@ export type {
   ValidationEvent,
   Wall,
 } from "./fit/events.ts";
+export type {
+  GuardOptions,
+  GuardResponse,
+  SpikeOptions,
+  StepResponse,
+  ValidationFallOptions,
+} from "./guard/options.ts";
+export { type GuardIncident, guardIncidentSchema } from "./guard/state.ts";
 export type { Monitor } from "./fit/monitor.ts";
 export type { Best, FitProgress } from "./fit/progress.ts";
 export {
@@ -51,6 +66,7 @@ export {
   type ChooseResumeOptions,
   findResume,
   type FindResumeOptions,
+  hasCheckpoints,
   readResume,
   type Resume,
 } from "./fit/resume.ts";
@@ -86,7 +102,7 @@ export {
 export * from "./optimizers.ts";
 export { matchesName, type NamePattern } from "./patterns.ts";
 export * from "./schedules.ts";
-export { type WeightSource } from "./step_engine.ts";
+export { type StepLimits, type WeightSource } from "./step_engine.ts";
 export { type LossContext, type LossResult } from "./step_plan.ts";
 export { type NormalizationMode, trainable, TrainableModel, type TrainableOptions } from "./trainable.ts";
 export { TENSORFLOW_BACKENDS, type TensorFlowBackend, type TensorFlowRuntime } from "./tfjs/backend.ts";

@@ -22,11 +22,21 @@ export interface EngineOptions {
   readonly own?: boolean;
 }
 
+/** Beyond these a step changes nothing, as one that is not finite. */
+export interface StepLimits {
+  /** Of the loss, the mean over micro-batches. −Infinity: the step is worked out and never applied. Default: none. */
+  readonly lossLimit?: number | undefined;
+  /** Of the gradients' common length, before clipping. Default: none. */
+  readonly gradientLimit?: number | undefined;
+}
+
 /** What a step gave. */
 export interface StepOutcome {
   readonly loss: number;
   readonly gradientNorm: number;
   readonly finite: boolean;
+  /** Whether the kept tensors have changed. */
+  readonly applied: boolean;
   readonly metrics: Readonly<Record<string, Tensor>>;
 }
 
@@ -35,14 +45,19 @@ export type WeightSource = "current" | "average";
 
 /** Runs steps on this thread or in a worker. */
 export interface StepHost {
-  run(batches: readonly Batch[], learningRate: number, step: number): Promise<StepOutcome>;
+  run(batches: readonly Batch[], learningRate: number, step: number, limits?: StepLimits): Promise<StepOutcome>;
   /** Copies of kept tensors, by name. */
   read(names: readonly string[]): Promise<Record<string, Tensor>>;
+  /** ‖average − current‖ / ‖current‖ over all parameters. */
+  averageDistance(): Promise<number>;
   /** Replaces kept tensors. */
   write(tensors: Readonly<Record<string, Tensor>>): Promise<void>;
   evaluate(feeds: Batch, weights: WeightSource): Promise<Record<string, Tensor>>;
   dispose(): Promise<void>;
 }
+
+/** What the first run gave. */
+type Differentiated = Omit<StepOutcome, "applied">;
 
 /** A kept tensor and where its next elements are written: the same memory where the plan allows it. */
 interface Buffers {
@@ -53,9 +68,10 @@ interface Buffers {
 
 /**
  * On the CPU a step is two runs: the first gives loss and gradients and leaves everything that is kept as it was, bit for bit;
- * the second, the update, is only made when all of them were finite, so that a NaN changes nothing. The update writes over
- * the kept tensors where nothing can read an element after it was overwritten (`mayOverwrite`); other tensors have two
- * buffers that change places, as all have where the step is one run.
+ * the second, the update, is only made when all of them were finite and within the limits, so that a NaN changes nothing. The
+ * update writes over the kept tensors where nothing can read an element after it was overwritten (`mayOverwrite`); other
+ * tensors have two buffers that change places, as all have where the step is one run. Those of a step that is not applied
+ * keep their places.
  */
 export class StepEngine implements StepHost {
   readonly #plan: StepPlan;
@@ -103,22 +119,27 @@ export class StepEngine implements StepHost {
     return new StepEngine(plan, options, session, plan.update && await open(plan.update, "update"));
   }
 
-  async run(batches: readonly Batch[], learningRate: number, step: number): Promise<StepOutcome> {
+  async run(
+    batches: readonly Batch[],
+    learningRate: number,
+    step: number,
+    limits: StepLimits = {},
+  ): Promise<StepOutcome> {
     this.#expectWhole();
     const statistics = this.#buffers.filter(({ slot }) => slot.role === "statistic");
     const before = batches.length > 1 ? statistics.map(({ now }) => copied(now)) : [];
-    let loss = 0, last: StepOutcome | undefined;
+    let loss = 0, last: Differentiated | undefined;
     for (const [i, batch] of batches.entries()) {
       const final = i === batches.length - 1;
       const outcome = await this.#differentiate(batch, learningRate, step, i);
       loss += outcome.loss / batches.length;
-      if (!outcome.finite) {
+      if (!outcome.finite || (final && !isWithin({ loss, gradientNorm: outcome.gradientNorm }, limits))) {
         if (i > 0) statistics.forEach(({ now }, j) => overwrite(now, before[j]!));
         // A sum that holds a NaN would keep it: 0 · NaN is NaN.
         if (this.#plan.accumulate > 1) {
           for (const { tensor } of this.#gradients) (tensor.data as Float32Array).fill(0);
         }
-        return { ...outcome, loss };
+        return { ...outcome, loss, applied: false };
       }
       if (final && this.#update) await this.#applyUpdate(this.#update, learningRate, outcome.gradientNorm);
       for (const buffer of this.#buffers) {
@@ -127,13 +148,20 @@ export class StepEngine implements StepHost {
       last = outcome;
     }
     if (!last) throw new WorkError("step: expected at least one batch, found none");
-    return { ...last, loss };
+    return { ...last, loss, applied: true };
   }
 
   // deno-lint-ignore require-await -- a refusal is a rejection, as in a worker
   async read(names: readonly string[]): Promise<Record<string, Tensor>> {
     this.#expectWhole();
     return Object.fromEntries(names.map((name) => [name, copied(this.#buffer(name).now)]));
+  }
+
+  // deno-lint-ignore require-await -- as `read`
+  async averageDistance(): Promise<number> {
+    this.#expectWhole();
+    const parameters = this.#buffers.filter(({ slot }) => slot.role === "parameter");
+    return relativeDistance(parameters.map(({ slot, now }) => [this.#buffer(`average/${slot.name}`).now, now]));
   }
 
   write(tensors: Readonly<Record<string, Tensor>>): Promise<void> {
@@ -163,7 +191,7 @@ export class StepEngine implements StepHost {
   }
 
   /** Loss and gradients of a micro-batch, and running statistics into their spare buffers; all the rest where there is no update. */
-  async #differentiate(batch: Batch, learningRate: number, step: number, micro: number): Promise<StepOutcome> {
+  async #differentiate(batch: Batch, learningRate: number, step: number, micro: number): Promise<Differentiated> {
     const feeds: Record<string, Tensor> = { ...batch };
     const into: Record<string, Tensor> = {};
     for (const { slot, now, spare } of this.#buffers) {
@@ -219,6 +247,27 @@ export class StepEngine implements StepHost {
     if (found) return found;
     throw new WorkError(`step: expected a kept tensor named "${name}", found none`);
   }
+}
+
+/** Whether a step whose loss and gradients are finite may be applied. */
+export function isWithin(
+  { loss, gradientNorm }: Pick<StepOutcome, "loss" | "gradientNorm">,
+  { lossLimit = Infinity, gradientLimit = Infinity }: StepLimits,
+): boolean {
+  return loss <= lossLimit && gradientNorm <= gradientLimit;
+}
+
+/** ‖a − b‖ / ‖b‖ over all pairs together; 0 where both are 0. */
+export function relativeDistance(pairs: readonly (readonly [a: Tensor, b: Tensor])[]): number {
+  let distance = 0, length = 0;
+  for (const [a, b] of pairs) {
+    const x = a.data as Float32Array, y = b.data as Float32Array;
+    for (let i = 0; i < y.length; i++) {
+      distance += (x[i]! - y[i]!) ** 2;
+      length += y[i]! ** 2;
+    }
+  }
+  return distance === 0 ? 0 : Math.sqrt(distance / length);
 }
 
 /** The masks of dropout for a batch: 0 or 1 / (1 − ratio), the same for the same seed. */

@@ -43,6 +43,23 @@ Deno.test("the forms for webgpu use no operator that it lacks, and give the same
   });
 });
 
+Deno.test("the form of one run keeps all tensors as they were, bit for bit, when a step is beyond a limit", async () => {
+  const one = plan("webgpu");
+  assert.equal(one.update, undefined);
+  const engine = await StepEngine.open(one, { device: "cpu", threads: 1, seed: 0 });
+  const names = one.slots.map(({ name }) => name);
+  await engine.run([smallBatch(0)], 0.01, 0);
+  const before = await engine.read(names);
+  const { loss, gradientNorm } = await engine.run([smallBatch(1)], 0.01, 1, { lossLimit: -Infinity });
+  for (const limits of [{ lossLimit: loss / 2 }, { gradientLimit: gradientNorm / 2 }]) {
+    assert.equal((await engine.run([smallBatch(1)], 0.01, 1, limits)).applied, false);
+    assert.deepEqual(await engine.read(names), before);
+  }
+  assert.equal((await engine.run([smallBatch(1)], 0.01, 1, { lossLimit: loss })).applied, true);
+  assert.notDeepEqual(await engine.read(names), before);
+  await engine.dispose();
+});
+
 Deno.test("every kept tensor is an input and an output of the step or its update with as many elements in at most one dimension, by different names", () => {
   const { slots, model, update } = plan("cpu");
   const graphs = { step: fromModel(model), update: fromModel(update!) };

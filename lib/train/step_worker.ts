@@ -3,7 +3,14 @@
 import { serveJobs, WorkerPool, WorkError } from "../runtime/mod.ts";
 import type { Tensor } from "../onnx/mod.ts";
 import type { Batch } from "./batch.ts";
-import { type EngineOptions, StepEngine, type StepHost, type StepOutcome, type WeightSource } from "./step_engine.ts";
+import {
+  type EngineOptions,
+  StepEngine,
+  type StepHost,
+  type StepLimits,
+  type StepOutcome,
+  type WeightSource,
+} from "./step_engine.ts";
 import type { StepPlan } from "./step_plan.ts";
 
 type Tensors = Record<string, Tensor>;
@@ -11,14 +18,21 @@ type Tensors = Record<string, Tensor>;
 /** What travels to the worker. */
 type StepJob =
   | { readonly kind: "open"; readonly plan: StepPlan; readonly options: EngineOptions }
-  | { readonly kind: "run"; readonly batches: readonly Batch[]; readonly learningRate: number; readonly step: number }
+  | {
+    readonly kind: "run";
+    readonly batches: readonly Batch[];
+    readonly learningRate: number;
+    readonly step: number;
+    readonly limits: StepLimits;
+  }
   | { readonly kind: "read"; readonly names: readonly string[] }
   | { readonly kind: "write"; readonly tensors: Readonly<Tensors> }
   | { readonly kind: "evaluate"; readonly feeds: Batch; readonly weights: WeightSource }
+  | { readonly kind: "distance" }
   | { readonly kind: "dispose" };
 
 /** What comes back. */
-type StepReply = { readonly outcome?: StepOutcome; readonly tensors?: Tensors };
+type StepReply = { readonly outcome?: StepOutcome; readonly tensors?: Tensors; readonly distance?: number };
 
 /**
  * Memory for batches, kept from step to step. The caller's thread copies a batch into memory that both threads see, the worker
@@ -72,13 +86,22 @@ export class RemoteStep implements StepHost {
     return new RemoteStep(pool);
   }
 
-  async run(batches: readonly Batch[], learningRate: number, step: number): Promise<StepOutcome> {
+  async run(
+    batches: readonly Batch[],
+    learningRate: number,
+    step: number,
+    limits: StepLimits = {},
+  ): Promise<StepOutcome> {
     const shared = batches.map((batch, i) => this.#memory.hold(batch, i));
-    return (await this.#pool.run({ kind: "run", batches: shared, learningRate, step })).outcome!;
+    return (await this.#pool.run({ kind: "run", batches: shared, learningRate, step, limits })).outcome!;
   }
 
   async read(names: readonly string[]): Promise<Tensors> {
     return (await this.#pool.run({ kind: "read", names })).tensors!;
+  }
+
+  async averageDistance(): Promise<number> {
+    return (await this.#pool.run({ kind: "distance" })).distance!;
   }
 
   async write(tensors: Readonly<Tensors>): Promise<void> {
@@ -108,12 +131,14 @@ async function handle(job: StepJob): Promise<StepReply> {
   }
   if (!engine) throw new WorkError("training step: expected an open step, found that its worker was lost");
   switch (job.kind) {
-    case "run":
-      return {
-        outcome: await engine.run(job.batches.map((batch, i) => memory.hold(batch, i)), job.learningRate, job.step),
-      };
+    case "run": {
+      const batches = job.batches.map((batch, i) => memory.hold(batch, i));
+      return { outcome: await engine.run(batches, job.learningRate, job.step, job.limits) };
+    }
     case "read":
       return { tensors: await engine.read(job.names) };
+    case "distance":
+      return { distance: await engine.averageDistance() };
     case "write":
       await engine.write(job.tensors);
       return {};

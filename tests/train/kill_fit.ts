@@ -1,6 +1,7 @@
 /**
  * Fits a small network, for the tests that kill and interrupt it: `deno run -A tests/train/kill_fit.ts RUNS ID`. Goes on from the
- * newest checkpoint of the run. Prints `step N` after each step; ends with 130 after SIGINT, with a checkpoint.
+ * newest checkpoint of the run. Prints `step N` after each step; ends with 130 after SIGINT, with a checkpoint. With a third
+ * argument "faulty" pictures of some steps hold NaN, and the guard is on.
  */
 
 import {
@@ -31,12 +32,18 @@ import {
 } from "../../lib/train/mod.ts";
 
 const EPOCHS = 5, STEPS = 50;
+/** The first step with NaN, and the first after them. */
+const FAULT = [130, 142] as const;
 
 /** Trains to the end or until the signal; `onStep` is called after each step. */
 export async function trainRun(
   runs: string,
   id: string,
-  { signal, onStep = () => {} }: { signal?: AbortSignal; onStep?: (step: number) => void | Promise<void> } = {},
+  { signal, onStep = () => {}, faulty = false }: {
+    signal?: AbortSignal;
+    onStep?: (step: number) => void | Promise<void>;
+    faulty?: boolean;
+  } = {},
 ): Promise<FitResult> {
   await using step = await compileStep({
     model: network(),
@@ -57,8 +64,9 @@ export async function trainRun(
     step,
     epochs: EPOCHS,
     stepsPerEpoch: STEPS,
-    batches: groupBatches(draw, 2),
+    batches: groupBatches(faulty ? drawFaulty : draw, 2),
     schedule: cosineRate({ peak: 3e-2, steps: EPOCHS * STEPS }),
+    guard: faulty ? {} : undefined,
     validation: {
       monitor: { metric: "top1", mode: "max" },
       async run() {
@@ -106,6 +114,16 @@ const draw: BatchSource = async function* (epoch, fromStep) {
   }
 };
 
+const drawFaulty: BatchSource = async function* (epoch, fromStep) {
+  let step = STEPS * epoch + fromStep / 2;
+  for await (const { batch, images } of draw(epoch, fromStep)) {
+    const { x } = batch as ReturnType<typeof pictures>;
+    if (step >= FAULT[0] && step < FAULT[1]) (x.data as Float32Array)[5] = NaN;
+    yield { batch, images };
+    step += 1 / 2;
+  }
+};
+
 /** Pictures whose class is the direction of their stripes, or none. */
 function pictures(random: Random, count: number) {
   const labels = Array.from({ length: count }, () => random.int(3));
@@ -119,10 +137,11 @@ function pictures(random: Random, count: number) {
 }
 
 if (import.meta.main) {
-  const [runs = "", id = ""] = Deno.args;
+  const [runs = "", id = "", how] = Deno.args;
   using interrupt = watchInterrupt();
   const { reason } = await trainRun(runs, id, {
     signal: interrupt.signal,
+    faulty: how === "faulty",
     async onStep(step) {
       Deno.stdout.writeSync(new TextEncoder().encode(`step ${step}\n`));
       await new Promise((resolve) => setTimeout(resolve, 2)); // so that it is still at work when the test is slow to kill it

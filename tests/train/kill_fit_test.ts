@@ -41,6 +41,29 @@ Deno.test("a fit killed with SIGKILL at ten random moments ends with the weights
     assert.equal(end?.reason, "finished");
   }));
 
+Deno.test("killed while the guard goes back, a fit ends with the same bits and losses, and its log has each step once and each rollback", () =>
+  inFolder(async (runs) => {
+    const other = join(runs, "other"); // away from the run that a resume would go on with
+    const rollbacks = async (runs: string, id: string) =>
+      (await readRun(join(runs, id))).incidents.flatMap(({ wall: _, kind: __, ...incident }) =>
+        incident.rollback ? [incident] : []
+      );
+    const { incidents, best } = await trainRun(runs, "faulty", { faulty: true });
+    const calm = await outcome(runs, "faulty");
+    assert.ok(incidents.length > 0 && best!.value > 0.8);
+    assert.deepEqual(calm.losses.map(({ step }) => step), Array.from({ length: 250 }, (_, i) => i));
+    assert.deepEqual(await rollbacks(runs, "faulty"), incidents.filter(({ rollback }) => rollback));
+    for (const steps of [133, 4, 9, 3, 17]) {
+      const child = start(other, "killed", "faulty");
+      await afterSteps(child, steps);
+      child.kill("SIGKILL");
+      assert.equal((await child.status).signal, "SIGKILL");
+    }
+    await trainRun(other, "killed", { faulty: true });
+    assert.deepEqual(await outcome(other, "killed"), calm);
+    assert.deepEqual(await rollbacks(other, "killed"), await rollbacks(runs, "faulty"));
+  }));
+
 Deno.test("two fits with one seed log identical losses, of which the last are half the first", () =>
   inFolder(async (runs) => {
     await trainRun(runs, "again");
@@ -88,9 +111,9 @@ interface Child {
   kill(signal: Deno.Signal): void;
 }
 
-function start(runs: string, id: string): Child {
+function start(runs: string, id: string, ...how: string[]): Child {
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", script, runs, id],
+    args: ["run", "-A", "--no-check", script, runs, id, ...how],
     stdout: "piped",
     stderr: "null",
   }).spawn();

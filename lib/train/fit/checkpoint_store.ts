@@ -92,6 +92,16 @@ export class CheckpointStore implements Disposable {
     return join("checkpoints", name);
   }
 
+  /** The paths of those in `checkpoints/` that should be there. */
+  get files(): readonly string[] {
+    return [...this.#files.keys()].map((name) => join(checkpointFolder(this.#options.folder), name));
+  }
+
+  /** Removes those in `checkpoints/` of more steps than `step`: training went back to before them. */
+  async removeAfter(step: number): Promise<void> {
+    for (const name of [...this.#files.keys()]) if (name > checkpointName(step)) await this.#remove(name);
+  }
+
   [Symbol.dispose](): void {
     this.#lock.release();
   }
@@ -122,12 +132,14 @@ export class CheckpointStore implements Disposable {
 
   async #prune(): Promise<void> {
     const byAge = [...this.#files].sort(([, a], [, b]) => b - a);
-    for (const [name] of byAge.slice(Math.max(1, this.#options.keep))) {
-      await Deno.remove(join(checkpointFolder(this.#options.folder), name)).catch((error) => {
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
-      });
-      this.#files.delete(name);
-    }
+    for (const [name] of byAge.slice(Math.max(1, this.#options.keep))) await this.#remove(name);
+  }
+
+  async #remove(name: string): Promise<void> {
+    await Deno.remove(join(checkpointFolder(this.#options.folder), name)).catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
+    this.#files.delete(name);
   }
 }
 

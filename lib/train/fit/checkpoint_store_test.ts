@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { writeAtomic } from "../../runtime/mod.ts";
 import { readCheckpoint } from "../checkpoint.ts";
 import { bestCheckpointPath, checkpointFolder, CheckpointStore } from "./checkpoint_store.ts";
+import { freshGuard } from "../guard/state.ts";
 import { inFolder, scripted, smallFit } from "./fixture.ts";
 
 function names(folder: string): string[] {
@@ -119,7 +120,7 @@ Deno.test("a clock that was set back does not make a new checkpoint older than t
     const progress = {
       ...{ runId: "r", configHash: "", architecture: "", epoch: 1, stepInEpoch: 0, stepsPerEpoch: 4, images: 0 },
       ...{ epochLoss: { sum: 0, steps: 0 }, metrics: { top1: NaN }, best: null, waited: 0, seconds: 0, custom: null },
-      nonFinite: { total: 0, inRow: 0, first: "" },
+      ...{ nonFinite: { total: 0, inRow: 0, first: "" }, guard: freshGuard() },
     };
     const now = new Date("2020-01-01T00:00:00Z");
     await store.save({ ...state, step: 5 }, progress, { last: true, best: false, now });

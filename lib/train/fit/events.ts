@@ -1,5 +1,7 @@
 /** What `fit` writes into a run's log: one plain object an event, with everything that a clock measured under `wall`. */
 
+import type { GuardIncident } from "../guard/state.ts";
+
 /** When, and how fast: never the same in two runs. */
 export interface Wall {
   /** ISO 8601, UTC. */
@@ -24,6 +26,8 @@ export interface StepEvent extends Place {
   readonly gradientNorm: number;
   /** False: the step changed nothing. */
   readonly finite: boolean;
+  /** The guard let the step change nothing, though it was finite: it was beyond a limit, or is passed over. */
+  readonly skipped?: true;
   readonly images: number;
   readonly wall: Wall & { readonly imagesPerSecond: number };
 }
@@ -51,14 +55,23 @@ export interface CheckpointEvent extends Place {
 }
 
 /** Why a checkpoint is written. */
-export type CheckpointReason = "epochs" | "steps" | "minutes" | "best" | "end";
+export type CheckpointReason = "start" | "epochs" | "steps" | "minutes" | "best" | "rollback" | "end";
 
-/** Something went wrong and training goes on. */
+/** Something went wrong. */
 export interface IncidentEvent extends Place {
   readonly kind: "incident";
-  readonly what: "non-finite step" | "warning";
-  /** The evidence, one line. */
+  readonly what: "warning" | GuardIncident["what"];
+  /** The evidence and what was done, one line. */
   readonly cause: string;
+  /** Of the guard: the value that was found and the range that was expected. */
+  readonly evidence?: GuardIncident["evidence"];
+  /** Of the guard: what was done. A "stop" goes back to the best weights, too. */
+  readonly response?: GuardIncident["response"];
+  /**
+   * Training went back to a checkpoint, as with a `ResumeEvent`: what the log holds from its step on is superseded. `rateFactor`
+   * multiplies the schedule's learning rate from here on; steps from `passes[0]` up to, not with, `passes[1]` go by.
+   */
+  readonly rollback?: NonNullable<GuardIncident["rollback"]>;
   readonly wall: Wall;
 }
 
@@ -73,8 +86,8 @@ export interface ResumeEvent extends Place {
   readonly wall: Wall;
 }
 
-/** Why training stopped. "time budget" and "interrupted" were decided by the clock or a person, "failed" by an error. */
-export type StopReason = "finished" | "early stop" | "step budget" | "time budget" | "interrupted";
+/** Why training stopped. "time budget" and "interrupted" were decided by the clock or a person, "failed" by an error, "guard" by `fit`'s guard. */
+export type StopReason = "finished" | "early stop" | "step budget" | "time budget" | "interrupted" | "guard";
 
 /** Training stopped. */
 export interface EndEvent extends Place {

@@ -30,7 +30,8 @@ export async function smallFit(
 ): Promise<SmallFit> {
   const events: FitEvent[] = [];
   const log: FitLog = { append: (event) => void events.push(event) };
-  await using step = await openSmallStep(stepOptions);
+  await using own = options.step ? undefined : await openSmallStep(stepOptions);
+  const step = options.step ?? own!;
   const result = await fit({
     step,
     epochs: 3,
@@ -49,10 +50,10 @@ export function ofKind<Kind extends FitEvent["kind"]>(events: readonly FitEvent[
 }
 
 /** Runs with a folder that is removed afterwards. */
-export async function inFolder(work: (folder: string) => Promise<void>): Promise<void> {
+export async function inFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
   const folder = await Deno.makeTempDir({ prefix: "pokedex_fit_" });
   try {
-    await work(folder);
+    return await work(folder);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

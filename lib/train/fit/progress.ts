@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { TrainError } from "../errors.ts";
+import { guardSchema } from "../guard/state.ts";
 
 const count = z.int().min(0);
 /** JSON has no NaN and no infinity. */
@@ -30,6 +31,7 @@ const schema = z.object({
   best: z.object({ metric: z.string(), value: z.number(), epoch: count, step: count }).nullable(),
   /** Validations since the best. */
   waited: count,
+  guard: guardSchema,
   nonFinite: z.object({ total: count, inRow: count, first: z.string() }),
   /** Time spent in training before, seconds. */
   seconds: z.number().min(0),
@@ -55,12 +57,12 @@ export function parseProgress(value: unknown, name: string): FitProgress {
 
 /** As JSON can hold it. */
 export function plainProgress(progress: FitProgress): unknown {
-  return { ...progress, metrics: plainNumbers(progress.metrics) };
+  const { metrics, guard, ...rest } = progress;
+  return { ...rest, metrics: plainNumbers(metrics), guard: plainNumbers(guard) };
 }
 
-/** NaN and infinities as texts. */
-export function plainNumbers(values: Readonly<Record<string, number>>): Record<string, number | string> {
-  return Object.fromEntries(
-    Object.entries(values).map(([name, value]) => [name, Number.isFinite(value) ? value : String(value)]),
-  );
+/** A copy with NaN and infinities as texts. */
+function plainNumbers(value: unknown): unknown {
+  const text = (_: string, each: unknown) => typeof each === "number" && !Number.isFinite(each) ? String(each) : each;
+  return JSON.parse(JSON.stringify(value, text));
 }

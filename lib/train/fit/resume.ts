@@ -147,7 +147,8 @@ interface Candidate {
   readonly progress: FitProgress;
 }
 
-async function readWhole(path: string): Promise<Resume> {
+/** Reads a checkpoint of `fit`. Throws as `readCheckpoint`. */
+export async function readWhole(path: string): Promise<Resume> {
   const { state, progress } = await readCheckpoint(path);
   return { path, state, progress: parseProgress(progress, path) };
 }
@@ -168,7 +169,7 @@ function expectArchitecture({ path, head }: Candidate, tensors: readonly TensorS
 }
 
 /** All checkpoint files of the folders: in run folders, or in the folder itself. */
-async function checkpointPaths(folders: readonly string[]): Promise<string[]> {
+export async function checkpointPaths(folders: readonly string[]): Promise<string[]> {
   const found = new Set<string>();
   for (const folder of folders) {
     for (const run of [folder, ...await folderNames(folder)]) {
@@ -179,6 +180,11 @@ async function checkpointPaths(folders: readonly string[]): Promise<string[]> {
     }
   }
   return [...found];
+}
+
+/** Whether run folders hold any checkpoint, whole or not. */
+export async function hasCheckpoints(runFolders: readonly string[]): Promise<boolean> {
+  return (await checkpointPaths(runFolders)).length > 0;
 }
 
 async function folderNames(folder: string): Promise<string[]> {

@@ -5,7 +5,15 @@ import { ancestors, type DType, type Tensor, type Value } from "../../onnx/mod.t
 import { describeError, InputError, WorkError } from "../../runtime/mod.ts";
 import type { Batch } from "../batch.ts";
 import { TrainError } from "../errors.ts";
-import { dropoutMasks, type StepHost, type StepOutcome, type WeightSource } from "../step_engine.ts";
+import {
+  dropoutMasks,
+  isWithin,
+  relativeDistance,
+  type StepHost,
+  type StepLimits,
+  type StepOutcome,
+  type WeightSource,
+} from "../step_engine.ts";
 import { PORTS } from "../step_plan.ts";
 import type { TensorFlow } from "./backend.ts";
 import { fromTensorFlow, toTensorFlow } from "./convert.ts";
@@ -25,7 +33,7 @@ interface Differentiated {
 
 /**
  * A step on TensorFlow.js. It has no float64: optimizers count their steps in float32. The kept tensors change only when
- * the loss and all gradients were finite.
+ * the loss and all gradients were finite and within the limits.
  */
 export class TensorFlowEngine implements StepHost {
   readonly #tf: TensorFlow;
@@ -59,7 +67,12 @@ export class TensorFlowEngine implements StepHost {
     for (const { name } of step.slots) this.#keep(name, toTensorFlow(tf, step.initial[name]!));
   }
 
-  async run(batches: readonly Batch[], learningRate: number, step: number): Promise<StepOutcome> {
+  async run(
+    batches: readonly Batch[],
+    learningRate: number,
+    step: number,
+    limits: StepLimits = {},
+  ): Promise<StepOutcome> {
     const { parameters, update, step: { metrics } } = this.#plan;
     const tf = this.#tf;
     let sums: TensorFlowTensor[] = [], statistics: Tensors = {}, last: Differentiated | undefined, loss = 0;
@@ -103,7 +116,8 @@ export class TensorFlowEngine implements StepHost {
     );
     const gradientNorm = (await norm!.data())[0]!;
     const finite = Number.isFinite(loss) && Number.isFinite(gradientNorm);
-    if (finite) {
+    const applied = finite && isWithin({ loss, gradientNorm }, limits);
+    if (applied) {
       [...update.next.keys()].forEach((name, i) =>
         this.#keep(name, tf.reshape(fresh[i]!, [...this.#shapes.get(name)!]))
       );
@@ -115,13 +129,19 @@ export class TensorFlowEngine implements StepHost {
       reported[name] = await fromTensorFlow(last.metrics[name]!, dtype);
     }
     tf.dispose([norm!, ...fresh, ...spent]);
-    return { loss, gradientNorm, finite, metrics: reported };
+    return { loss, gradientNorm, finite, applied, metrics: reported };
   }
 
   async read(names: readonly string[]): Promise<Record<string, Tensor>> {
     const result: Record<string, Tensor> = {};
     for (const name of names) result[name] = await fromTensorFlow(this.#get(name), this.#dtypes.get(name)!);
     return result;
+  }
+
+  async averageDistance(): Promise<number> {
+    const { parameters } = this.#plan;
+    const now = await this.read(parameters), average = await this.read(parameters.map((name) => `average/${name}`));
+    return relativeDistance(parameters.map((name) => [average[`average/${name}`]!, now[name]!]));
   }
 
   write(tensors: Readonly<Record<string, Tensor>>): Promise<void> {

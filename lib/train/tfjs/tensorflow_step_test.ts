@@ -242,7 +242,7 @@ Deno.test("training begun on ONNX Runtime goes on in TensorFlow.js from the same
   assert.ok(worstDifference(await steps.theirs.parameters(), await steps.ours.parameters()) < 1e-4);
 });
 
-Deno.test("a step with NaN in the batch changes nothing in TensorFlow.js either", async () => {
+Deno.test("a step with NaN in the batch, or beyond a limit, changes nothing in TensorFlow.js either", async () => {
   await using step = await compileTensorFlowStep({ model: smallNetwork(), loss, optimizer: adamW(), backend: "cpu" });
   await step.run(smallBatch(0), { learningRate: 0.01 });
   const spell = async () =>
@@ -254,6 +254,11 @@ Deno.test("a step with NaN in the batch changes nothing in TensorFlow.js either"
   assert.equal(finite, false);
   assert.match(problem!, /input "x" holds NaN at place 17; nothing was changed/);
   assert.equal(await spell(), before);
+  for (const limits of [{ lossLimit: 0.01 }, { gradientLimit: 0.001 }]) {
+    const beyond = await step.run(smallBatch(1), { learningRate: 0.01, ...limits });
+    assert.deepEqual([beyond.finite, beyond.applied], [true, false]);
+    assert.equal(await spell(), before);
+  }
 });
 
 Deno.test("TensorFlow.js holds no more tensors after ten steps than after two", async () => {
