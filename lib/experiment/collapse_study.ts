@@ -3,6 +3,7 @@
  * different traces. Each is done to one and the same healthy training, beside an undisturbed one and one with the guard.
  */
 
+import { join } from "node:path";
 import { type DetectedImage, intersectionOverUnion } from "../evaluate/mod.ts";
 import { type Device, type ProgressListener, WorkError } from "../runtime/mod.ts";
 import {
@@ -11,6 +12,7 @@ import {
   type FitEvent,
   type GuardOptions,
   type IncidentEvent,
+  readResume,
   type Schedule,
   type Step,
   type StepState,
@@ -106,29 +108,34 @@ export async function studyCollapse(options: CollapseOptions): Promise<CollapseS
     ...(config.training.averageDecay === undefined ? {} : { averageDecay: config.training.averageDecay }),
   });
   const pictures = await openTrainingPictures(task, options);
+  const folder = await Deno.makeTempDir({ prefix: "pokedex_collapse_" });
   try {
     const { stepsPerEpoch } = pictures, before = healthyEpochs * stepsPerEpoch;
     const written = scheduleOf(config.schedule, { steps: config.training.epochs * stepsPerEpoch, stepsPerEpoch });
     const fresh = await step.state();
-    const miniature = new Miniature(options, { task, step, pictures });
-    const healthy = await miniature.train("healthy", { from: fresh, epochs: healthyEpochs, schedule: written });
+    const miniature = new Miniature(options, { task, step, pictures, folder });
+    // With the guard, which learns here what is usual and changes nothing of a healthy training.
+    const healthy = await miniature.train("healthy", { schedule: written, until: before });
     const trained = await step.state();
-    const rest = { epochs: after, firstEpoch: healthyEpochs };
-    const later: Schedule = (at) => written(before + at), overridden: Schedule = (at) => factor * later(at);
+    const overridden: Schedule = (at) => (at < before ? 1 : factor) * written(at);
     const traces: CollapseTrace[] = [];
     for (const name of cases) {
-      traces.push(
-        await miniature.train(name, {
-          ...rest,
-          // What was lost with the weights begins anew, the warm-up of the rate too.
-          from: name === "lost weights" ? fresh : trained,
-          schedule: name === "undisturbed" ? later : name === "lost weights" ? written : overridden,
-          guarded: name === "overridden rate, guarded",
-        }),
-      );
+      if (name === "overridden rate, guarded") {
+        traces.push(await miniature.train(name, { schedule: overridden, goesOn: true }));
+        continue;
+      }
+      const schedule: Schedule = name === "undisturbed"
+        ? (at) => written(before + at)
+        // What was lost with the weights begins anew, the warm-up of the rate too.
+        : name === "lost weights"
+        ? written
+        : (at) => overridden(before + at);
+      const from = name === "lost weights" ? fresh : trained;
+      traces.push(await miniature.train(name, { schedule, from, epochs: after, firstEpoch: healthyEpochs }));
     }
     return { healthy, cases: traces, classes: data.classes.length, factor };
   } finally {
+    await Deno.remove(folder, { recursive: true });
     await pictures.feeding.close();
     pictures.pictures[Symbol.dispose]();
     pictures.cache[Symbol.dispose]();
@@ -142,59 +149,65 @@ class Miniature {
   readonly #task: TaskNetwork;
   readonly #pictures: TrainingPictures;
   readonly #validator: Validator;
+  /** Of the checkpoints of the guarded training. */
+  readonly #folder: string;
+  /** The last of them, once the healthy training has ended. */
+  #checkpoint = "";
 
-  constructor(options: CollapseOptions, { task, step, pictures }: {
+  constructor(options: CollapseOptions, { task, step, pictures, folder }: {
     task: TaskNetwork;
     step: Step;
     pictures: TrainingPictures;
+    folder: string;
   }) {
     this.#options = options;
+    this.#folder = folder;
     this.#task = task;
     this.#step = step;
     this.#pictures = pictures;
     this.#validator = new Validator(task, step, pictures.pictures);
   }
 
+  /**
+   * The healthy training up to step `until`; what goes on from it with the guard; or, `from` a state, some epochs without one, whose
+   * pictures are those of the epochs from `firstEpoch` on.
+   */
   async train(
     name: CollapseTrace["name"],
-    { from, epochs, schedule, firstEpoch = 0, guarded = false }: {
-      from: StepState;
-      epochs: number;
+    { schedule, until, goesOn = false, from, epochs, firstEpoch = 0 }: {
       schedule: Schedule;
+      until?: number;
+      goesOn?: boolean;
+      from?: StepState;
+      epochs?: number;
       firstEpoch?: number;
-      guarded?: boolean;
     },
   ): Promise<CollapseTrace> {
-    const { config: { training }, signal, onProgress, guard } = this.#options;
-    const { feeding, stepsPerEpoch } = this.#pictures, { classes } = this.#task;
-    await this.#step.load({ step: 0, tensors: from.tensors });
+    const { config: { training }, signal, onProgress, guard = { rateFactor: 0.1, mostRollbacks: 5 } } = this.#options;
+    const { feeding, stepsPerEpoch } = this.#pictures, { classes } = this.#task, step = this.#step;
+    if (from) await step.load({ step: 0, tensors: from.tensors });
     const events: FitEvent[] = [], overlaps = new Map<number, number>();
-    const folder = guarded ? await Deno.makeTempDir({ prefix: "pokedex_collapse_" }) : undefined;
-    try {
-      const { reason } = await fit({
-        ...{ step: this.#step, epochs, stepsPerEpoch, schedule },
-        batches: (epoch, fromStep) => feeding.source(firstEpoch + epoch, fromStep),
-        validation: {
-          monitor: monitorOf(training),
-          run: async ({ epoch, signal }) => {
-            const judgement = await this.#judge(signal);
-            overlaps.set(epoch, meanOverlap(judgement.detected));
-            return validationFigures(judgement, this.#validator.way, { classes });
-          },
+    const resume = goesOn ? await readResume(this.#checkpoint, { tensors: step.tensors }) : undefined;
+    const { reason, checkpoint } = await fit({
+      ...{ step, stepsPerEpoch, schedule, resume, epochs: epochs ?? training.epochs },
+      batches: (epoch, fromStep) => feeding.source(firstEpoch + epoch, fromStep),
+      validation: {
+        monitor: monitorOf(training),
+        run: async ({ epoch, signal }) => {
+          const judgement = await this.#judge(signal);
+          overlaps.set(epoch, meanOverlap(judgement.detected));
+          return validationFigures(judgement, this.#validator.way, { classes });
         },
-        log: { append: (event) => void events.push(event) },
-        maxNonFinite: Number.MAX_SAFE_INTEGER, // a training that is lost is watched to its end
-        ...(folder === undefined ? {} : {
-          guard: guard ?? { rateFactor: 0.1, mostRollbacks: 5 },
-          checkpoints: { folder, everyEpochs: 1, keep: 2 },
-        }),
-        ...(signal ? { signal } : {}),
-        ...(onProgress ? { onProgress: (report) => onProgress({ ...report, label: name }) } : {}),
-      });
-      if (reason === "interrupted") throw new WorkError(`collapse: ${name}: interrupted`);
-    } finally {
-      if (folder !== undefined) await Deno.remove(folder, { recursive: true });
-    }
+      },
+      log: { append: (event) => void events.push(event) },
+      maxNonFinite: Number.MAX_SAFE_INTEGER, // a training that is lost is watched to its end
+      ...(until === undefined ? {} : { budget: { steps: until } }),
+      ...(from ? {} : { guard, checkpoints: { folder: this.#folder, everyEpochs: 1, keep: 2 } }),
+      ...(signal ? { signal } : {}),
+      ...(onProgress ? { onProgress: (report) => onProgress({ ...report, label: name }) } : {}),
+    });
+    if (reason === "interrupted") throw new WorkError(`collapse: ${name}: interrupted`);
+    if (checkpoint !== undefined) this.#checkpoint = join(this.#folder, checkpoint);
     return traceOf(name, events, overlaps, { firstEpoch, stepsPerEpoch });
   }
 
@@ -222,10 +235,14 @@ function traceOf(
   overlaps: ReadonlyMap<number, number>,
   { firstEpoch, stepsPerEpoch }: { firstEpoch: number; stepsPerEpoch: number },
 ): CollapseTrace {
-  const all = events.filter((event) => event.kind === "step");
+  // After a rollback steps and epochs come a second time: what came last counts.
+  const last = <Event extends FitEvent>(list: readonly Event[], key: (event: Event) => number) =>
+    [...new Map(list.map((event) => [key(event), event])).values()].sort((a, b) => key(a) - key(b));
+  const all = last(events.filter((event) => event.kind === "step"), ({ step }) => step);
+  const validations = last(events.filter((event) => event.kind === "validation"), ({ epoch }) => epoch);
   const finite = all.filter(({ finite }) => finite);
   const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
-  const epochs = events.filter((event) => event.kind === "validation").map(({ epoch, figures }): CollapseEpoch => {
+  const epochs = validations.map(({ epoch, figures }): CollapseEpoch => {
     const own = finite.filter((step) => step.epoch === epoch);
     const parts = Object.keys(own[0]?.metrics ?? {});
     return {
