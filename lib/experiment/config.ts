@@ -260,7 +260,7 @@ interface Contradiction {
 }
 
 function* contradictions(config: z.output<typeof all>): Generator<Contradiction> {
-  const { model: { family, anchors, size, pretrained, fresh, dropPath }, loss, schedule, training } = config;
+  const { model: { family, anchors, size, dropPath }, loss, schedule, training } = config;
   if (isClassifier(family)) {
     if (["mAP50", "mAP50_95"].includes(training.monitor)) {
       yield {
@@ -288,9 +288,6 @@ function* contradictions(config: z.output<typeof all>): Generator<Contradiction>
   }
   if (dropPath > 0 && WITHOUT_BRANCHES.includes(family)) {
     yield { path: ["model", "dropPath"], message: `0 for the family ${family}, which has no residual blocks` };
-  }
-  if (fresh.length > 0 && !pretrained.endsWith(".safetensors")) {
-    yield { path: ["model", "fresh"], message: "no names unless model.pretrained is a checkpoint (.safetensors)" };
   }
   if (schedule.warmUpEpochs >= training.epochs) {
     yield { path: ["schedule", "warmUpEpochs"], message: `fewer than the ${training.epochs} epochs of training` };

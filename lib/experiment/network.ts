@@ -68,9 +68,10 @@ export interface Pretrained {
 
 /**
  * Loads first weights as `model.pretrained` says: a file of one's own (`.weights` of Darknet, or a checkpoint of another run, of
- * which all tensors with the same name and shape are taken but those that `model.fresh` names), or published weights by name (from the cache or the official
- * download; where neither has them it says so and training starts from scratch). Throws InputError for a file that is not
- * there, does not fit, or published weights for a network that is not of full size.
+ * which all tensors with the same name and shape are taken but those that `model.fresh` names), or published weights by name
+ * (from the cache or the official download; where neither has them it says so and training starts from scratch). Throws
+ * InputError for a file that is not there, does not fit, published weights for a network that is not of full size, and for
+ * `model.fresh` without a checkpoint or that names no weights.
  */
 export async function loadPretrained(
   { graph }: { readonly graph: Graph },
@@ -81,8 +82,13 @@ export async function loadPretrained(
     readonly cache?: string;
   } = {},
 ): Promise<Pretrained> {
-  if (pretrained === "none") return { from: "none", loaded: 0 };
   if (pretrained.endsWith(".safetensors")) return await loadCheckpoint(graph, pretrained, fresh);
+  if (fresh.length > 0) {
+    throw new InputError(
+      `model.fresh: expected a checkpoint (.safetensors) in model.pretrained, found "${pretrained}"`,
+    );
+  }
+  if (pretrained === "none") return { from: "none", loaded: 0 };
   if (isClassifier(family)) {
     throw new InputError(
       `model.pretrained: expected none or a checkpoint (.safetensors) for the family ${family}, found "${pretrained}"`,
