@@ -26,6 +26,11 @@ const model = { family: "residual", width: 0.1, size: 32 } as const;
 const background = [124, 124, 124];
 const fresh = (config: ReturnType<typeof smallConfig>) => buildTask(config, { classes: 3, seed: 7 }).graph;
 const weights = (graph: ReturnType<typeof fresh>, name: string) => toNumbers(graph.value(name).tensor!);
+/** The moving average of equal weights is theirs to rounding. */
+const near = (found: readonly number[], expected: readonly number[]) => {
+  assert.equal(found.length, expected.length);
+  found.forEach((each, i) => assert.ok(Math.abs(each - expected[i]!) < 1e-6, `${each}, ${expected[i]}`));
+};
 
 Deno.test("hard examples, a curriculum, dropout and stochastic depth: each changes the losses, and a resume gives the same bits", () =>
   inRuns(async (runs) => {
@@ -90,7 +95,7 @@ Deno.test("a body that the contrastive loss trained alone gives first weights to
     };
     const whole = await loaded([]), own = await loaded(["classifier.*"]), none = fresh(second);
     // The cross-entropy counts nothing and the classifier has no decay: it is what it was at first.
-    assert.deepEqual(weights(whole, "classifier.weight"), weights(none, "classifier.weight"));
+    near(weights(whole, "classifier.weight"), weights(none, "classifier.weight"));
     assert.deepEqual(weights(own, "classifier.weight"), weights(none, "classifier.weight"));
     assert.deepEqual(weights(own, "stem1.weight"), weights(whole, "stem1.weight"));
     assert.notDeepEqual(weights(own, "stem1.weight"), weights(none, "stem1.weight"));
@@ -146,7 +151,7 @@ Deno.test("a model with its mirror image averages inside its file, is judged so,
 
     const task = buildTask(config, { classes: 3, seed: 7 }), before = weights(task.graph, "stem0.weight");
     await loadPretrained(task, { ...config.model, pretrained: bestCheckpointPath(folder) });
-    assert.deepEqual(weights(task.graph, "stem0.weight"), before);
+    near(weights(task.graph, "stem0.weight"), before);
     await using alone = await openSession(toModel(task.shippedGraph("softmax")));
     const [left, right] = [await alone.run(pictures(pixels)), await alone.run(pictures(mirrored))]
       .map((each) => toNumbers(each["probabilities"]!)) as [number[], number[]];
