@@ -4,7 +4,7 @@ import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { compactWeights, fromFile, toModel, type WeightStorage } from "../onnx/mod.ts";
 import { ensureParent, exists, InputError, readJson, reason, sha256, writeAtomic } from "../runtime/mod.ts";
-import { WAYS } from "./graphs.ts";
+import { VIEWS, WAYS } from "./graphs.ts";
 import { type Species, species as allSpecies } from "../species/mod.ts";
 
 const hash = z.string().regex(/^[0-9a-f]{64}$/, "64 hexadecimal digits");
@@ -86,6 +86,8 @@ export const cardSchema = z.strictObject({
     /** How class outputs became probabilities, and the cells' scores one distribution. Both are done inside the model. */
     classProbabilities: z.enum(["sigmoid", "softmax"]),
     how: z.enum(WAYS),
+    /** Views of each picture over which the model averages "probabilities", inside the file; without: the picture alone. */
+    views: z.enum(VIEWS).optional(),
     /** The rows of "boxes": these heads one after another, in each its anchors, rows, columns. None in a classifier. */
     heads: z.array(z.strictObject({
       output: z.string(),

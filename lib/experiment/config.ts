@@ -5,12 +5,18 @@ import { z } from "zod";
 import { augment, type Transform } from "../data/mod.ts";
 import { CLASSIFIER_STRIDE, IMAGE_PROBABILITIES } from "../models/mod.ts";
 import { describeError, exists, readConfig } from "../runtime/mod.ts";
+import { VIEWS } from "./graphs.ts";
 import { projectFolder } from "./settings.ts";
 
 const share = z.number().min(0).max(1);
 const positive = z.number().positive();
 const count = z.int().min(1);
 const byte = z.int().min(0).max(255);
+/** The probability that something is dropped. */
+const ratio = z.number().min(0).lt(1);
+/** Names of parameters: `*` stands for any characters. */
+const pattern = z.string().min(1);
+const patterns = z.union([pattern, z.array(pattern).min(1)], { error: "a name of parameters, or a list of names" });
 
 /** A transform of lib/data, or the name of one of its presets. */
 const transformSpec = z.looseObject({ name: z.string() });
@@ -51,6 +57,26 @@ const model = z.strictObject({
   anchors: z.array(z.tuple([positive, positive])).optional(),
   /** Fresh weights, a file (.weights of Darknet, a checkpoint), or the name of published weights. */
   pretrained: z.string().min(1).default("none"),
+  /** Weights that stay fresh whatever the checkpoint of `pretrained` holds: names, `*` for any characters. */
+  fresh: z.array(pattern).default([]),
+  /** Ratio of dropout before each last layer. */
+  dropout: ratio.default(0),
+  /** Ratio of stochastic depth in the last residual block; those before have less, in a straight line. */
+  dropPath: ratio.default(0),
+});
+
+/** Easy pictures first. */
+const curriculum = z.strictObject({
+  /** How the share of each species' pictures that an epoch draws from grows, easy ones first. */
+  pacing: z.enum(["none", "linear", "root"]).default("none"),
+  /** The share in the first epoch. */
+  start: z.number().positive().max(1).default(0.3),
+  /** The first epoch that has everything. */
+  epochs: positive.default(10),
+  /** How hard a style is (`pictureStyle`): from 0, the easiest, to 1. */
+  styles: z.record(z.string(), share).default({}),
+  /** Styles that are not named. */
+  other: share.default(0.5),
 });
 
 const data = z.strictObject({
@@ -62,8 +88,14 @@ const data = z.strictObject({
   background: z.union([z.literal("fixed"), z.tuple([byte, byte, byte])], { error: "fixed or [red, green, blue]" })
     .default("fixed"),
   augmentation: augmentation.default("none"),
-  /** groupBalanced: a group of near-duplicates counts once, and every species as often. */
-  sampler: z.enum(["shuffled", "classBalanced", "groupBalanced"]).default("shuffled"),
+  /**
+   * groupBalanced: a group of near-duplicates counts once, and every species as often. positivePairs: of each species in a
+   * batch two pictures, as unlike each other as there are.
+   */
+  sampler: z.enum(["shuffled", "classBalanced", "groupBalanced", "positivePairs"]).default("shuffled"),
+  curriculum: curriculum.prefault({}),
+  /** Of each batch this share is drawn from the species that the validation before last took for each other. */
+  hard: z.strictObject({ share: share.default(0) }).prefault({}),
 });
 
 const loss = z.strictObject({
@@ -73,7 +105,16 @@ const loss = z.strictObject({
     box: z.number().min(0).default(1),
     objectness: z.number().min(0).default(1),
     noObject: z.number().min(0).default(1),
+    /** Of a classifier: of the cross-entropy. 0 trains the body alone, by the contrastive loss. */
     class: z.number().min(0).default(1),
+  }).prefault({}),
+  /** Of a classifier: pictures of one species together, others apart (the supervised contrastive loss), on a head of its own. */
+  contrastive: z.strictObject({
+    /** 0: without. */
+    weight: z.number().min(0).default(0),
+    temperature: positive.default(0.1),
+    /** Size of the embedding. */
+    outputs: count.default(128),
   }).prefault({}),
   labelSmoothing: share.default(0),
   ignoreThreshold: share.default(0.7),
@@ -90,6 +131,10 @@ const optimizer = z.strictObject({
   nesterov: z.boolean().default(false),
   /** Of matrices and kernels, not of biases and normalisations. */
   weightDecay: z.number().min(0).default(0),
+  /** Other rates of decay, for the parameters that a pattern names; the first that matches counts. */
+  decayGroups: z.array(z.strictObject({ pattern: patterns, rate: z.number().min(0) })).default([]),
+  /** Factors of the learning rate, for the parameters that a pattern names; the first that matches counts. */
+  multipliers: z.array(z.strictObject({ pattern: patterns, factor: z.number().min(0) })).default([]),
   /** Largest common length of all gradients. */
   clipNorm: positive.optional(),
 });
@@ -188,10 +233,11 @@ const prediction = z.strictObject({
   classProbabilities: z.enum(["sigmoid", "softmax"]).optional(),
   /** How the cells' scores become one distribution over the classes; auto: what is best on validation. */
   how: z.enum([...IMAGE_PROBABILITIES, "auto"]).default("auto"),
+  /** What the shipped model averages over: the picture alone, with its mirror image, or with five crops. */
+  views: z.enum(VIEWS).default("none"),
 });
 
-/** All settings of a training; `configs/yolov3/baseline.yaml` says what each is for. */
-export const trainingConfigSchema = z.strictObject({
+const all = z.strictObject({
   name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9 ._-]*$/, "a name of letters, digits, spaces, . _ and -"),
   model,
   data: data.prefault({}),
@@ -200,31 +246,90 @@ export const trainingConfigSchema = z.strictObject({
   schedule,
   training,
   prediction: prediction.prefault({}),
-}).superRefine(({ model: { family, anchors, size }, schedule, training }, context) => {
+});
+
+/** All settings of a training; `configs/yolov3/improved.yaml` says what each is for. */
+export const trainingConfigSchema = all.superRefine((config, context) => {
+  for (const { path, message } of contradictions(config)) context.addIssue({ code: "custom", path, message });
+});
+
+/** A setting that does not go with the others, and what was expected in its place. */
+interface Contradiction {
+  readonly path: string[];
+  readonly message: string;
+}
+
+function* contradictions(config: z.output<typeof all>): Generator<Contradiction> {
+  const { model: { family, anchors, size, dropPath }, loss, schedule, training } = config;
   if (isClassifier(family)) {
-    const boxes = ["mAP50", "mAP50_95"].find((figure) => figure === training.monitor);
-    if (boxes) {
-      context.addIssue({
-        code: "custom",
+    if (["mAP50", "mAP50_95"].includes(training.monitor)) {
+      yield {
         path: ["training", "monitor"],
         message: `top1, top5, nll or loss for the family ${family}, which finds no boxes`,
-      });
+      };
     }
-  } else if (size % DETECTOR_STRIDE !== 0) {
-    context.addIssue({ code: "custom", path: ["model", "size"], message: `a multiple of ${DETECTOR_STRIDE} pixels` });
+    if (loss.gains.class === 0 && loss.contrastive.weight === 0) {
+      yield {
+        path: ["loss", "gains", "class"],
+        message: "a gain above 0 where loss.contrastive.weight is 0: nothing would be learned",
+      };
+    }
+  } else {
+    if (size % DETECTOR_STRIDE !== 0) {
+      yield { path: ["model", "size"], message: `a multiple of ${DETECTOR_STRIDE} pixels` };
+    }
+    if (loss.contrastive.weight > 0) {
+      yield { path: ["loss", "contrastive", "weight"], message: `0 for the family ${family}, which has many places` };
+    }
   }
   const expected = isClassifier(family) ? 0 : family === "yolov3" ? 9 : 6;
   if (anchors && anchors.length !== expected) {
-    context.addIssue({ code: "custom", path: ["model", "anchors"], message: `${expected} anchors for ${family}` });
+    yield { path: ["model", "anchors"], message: `${expected} anchors for ${family}` };
+  }
+  if (dropPath > 0 && WITHOUT_BRANCHES.includes(family)) {
+    yield { path: ["model", "dropPath"], message: `0 for the family ${family}, which has no residual blocks` };
   }
   if (schedule.warmUpEpochs >= training.epochs) {
-    context.addIssue({
-      code: "custom",
-      path: ["schedule", "warmUpEpochs"],
-      message: `fewer than the ${training.epochs} epochs of training`,
-    });
+    yield { path: ["schedule", "warmUpEpochs"], message: `fewer than the ${training.epochs} epochs of training` };
   }
-});
+  yield* samplerContradictions(config);
+}
+
+function* samplerContradictions({ data, loss, training }: z.output<typeof all>): Generator<Contradiction> {
+  const { sampler, hard, curriculum: { pacing, styles } } = data;
+  if (pacing !== "none" && Object.keys(styles).length === 0) {
+    yield { path: ["data", "curriculum", "styles"], message: "styles with their difficulties for a curriculum" };
+  }
+  if (sampler === "positivePairs") {
+    if (hard.share > 0) {
+      yield { path: ["data", "hard", "share"], message: "0 with the sampler positivePairs, whose pairs it would part" };
+    }
+    if (training.batch % 2 !== 0) {
+      yield { path: ["training", "batch"], message: "an even number with the sampler positivePairs" };
+    }
+  }
+  if (loss.contrastive.weight === 0) return;
+  if (sampler !== "positivePairs") {
+    yield { path: ["data", "sampler"], message: "positivePairs for loss.contrastive" };
+  }
+  const mixing = MIXING.find((name) => namesTransform(augmentationOf(data.augmentation), name));
+  if (mixing) {
+    yield {
+      path: ["data", "augmentation"],
+      message: `no ${mixing} with loss.contrastive, which takes a picture for one species`,
+    };
+  }
+}
+
+/** Families without residual blocks. */
+const WITHOUT_BRANCHES: readonly string[] = ["yolov3-tiny"];
+/** Transforms that put several species into one picture. */
+const MIXING = ["mixup", "mosaic", "scene"] as const;
+
+/** Whether a transform, or one within it, has this name. */
+function namesTransform({ name, options }: Transform, wanted: string): boolean {
+  return name === wanted || JSON.stringify(options).includes(`"name":"${wanted}"`);
+}
 
 export type TrainingConfig = z.output<typeof trainingConfigSchema>;
 

@@ -5,20 +5,16 @@ import {
   type BatchLoaderOptions,
   checkLabel,
   chooseSpecies,
-  classBalanced,
   type Colour,
   datasetPaths,
   decodedSize,
   forEvaluation,
-  groupBalanced,
   labelText,
   type ManifestRow,
   openCache,
   type PictureCache,
   readManifest,
   resplit,
-  type Sampler,
-  shuffled,
   type Split,
   type SplitMode,
   splits,
@@ -26,7 +22,6 @@ import {
 } from "../data/mod.ts";
 import { InputError, type ProgressListener, reason } from "../runtime/mod.ts";
 import { type Species, species as allSpecies } from "../species/mod.ts";
-import type { TrainingConfig } from "./config.ts";
 
 /** Settings of `openDataset`. */
 export interface OpenDatasetOptions {
@@ -160,11 +155,6 @@ export interface ShownAs {
   readonly view: View;
 }
 
-/** The order in which an epoch visits these rows. */
-export function samplerOf(name: TrainingConfig["data"]["sampler"], rows: readonly ManifestRow[]): Sampler {
-  return { shuffled, classBalanced, groupBalanced: groupBalanced(rows.map(({ group }) => group)) }[name];
-}
-
 /** The batches of a split for evaluation: every picture once, in order, not augmented. Labels count the data set's classes. */
 export function evaluationLoader(
   { rows, classes }: Dataset,
@@ -185,7 +175,7 @@ export function trainingLoader(
   { rows, classes }: Dataset,
   cache: PictureCache,
   { size, batch, background, boxes, view }: ShownAs,
-  options: Pick<BatchLoaderOptions, "augmentation" | "sampler" | "seed" | "workers">,
+  options: Pick<BatchLoaderOptions, "augmentation" | "sampler" | "seed" | "workers" | "prefetch">,
 ): BatchLoader {
   return new BatchLoader(cache, rows.train, {
     ...options,

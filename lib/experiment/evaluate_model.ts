@@ -101,7 +101,11 @@ export async function judgeModel(
   using opened = await pictures.open({
     card,
     dex: classes.map(({ dex }) => dex),
-    batch: judgedBatch({ heads: card.decode.heads, size: card.input.size, classes: classes.length }, batch),
+    batch: judgedBatch(
+      { heads: card.decode.heads, size: card.input.size, classes: classes.length },
+      batch,
+      card.decode.views,
+    ),
   });
   const facts: PictureFacts[] = [];
   const batches = async function* (): AsyncGenerator<JudgedBatch> {

@@ -1,11 +1,12 @@
 /** Batches for training and validation, as the fit loop and the judge take them. */
 
-import type { Batch as PictureBatch, BatchLoader, PictureCache } from "../data/mod.ts";
+import type { Batch as PictureBatch, BatchLoader, HardExamples, PictureCache } from "../data/mod.ts";
 import { type ProgressListener, tensor } from "../runtime/mod.ts";
 import type { BatchSource } from "../train/mod.ts";
 import { augmentationOf, type TrainingConfig } from "./config.ts";
-import { type Dataset, evaluationLoader, openPictures, samplerOf, type ShownAs, trainingLoader } from "./dataset.ts";
+import { type Dataset, evaluationLoader, openPictures, type ShownAs, trainingLoader } from "./dataset.ts";
 import type { JudgedBatch } from "./judge.ts";
+import { MOST_AHEAD, trainingSampler } from "./sampling.ts";
 import type { TaskNetwork } from "./task/task.ts";
 
 /** What the feeding of training tells of itself. */
@@ -58,6 +59,8 @@ export interface TrainingPictures {
   /** Batches in an epoch. */
   readonly stepsPerEpoch: number;
   readonly pictures: ValidationPictures;
+  /** To be told after each validation what was hard, where the settings ask for hard examples. */
+  readonly hard?: HardExamples;
 }
 
 /** Opens a data set for a training as its settings say; decodes the pictures first where needed. */
@@ -76,16 +79,18 @@ export async function openTrainingPictures(
   const { size } = task, { background, boxes, view } = config.data;
   const shown: ShownAs = { size, batch: config.training.batch, background, boxes, view };
   const cache = await openPictures(data, { size, view, onProgress });
+  const { sampler, hard } = trainingSampler(config, data.rows.train);
   const loader = trainingLoader(data, cache, shown, {
     augmentation: augmentationOf(config.data.augmentation),
-    sampler: samplerOf(config.data.sampler, data.rows.train),
-    ...{ seed, workers },
+    ...{ sampler, seed, workers },
+    ...(hard ? { prefetch: Math.min(workers + 1, MOST_AHEAD) } : {}),
   });
   return {
     cache,
     feeding: feedTraining(loader, task),
     stepsPerEpoch: loader.stepsPerEpoch,
     pictures: new ValidationPictures(data, cache, shown, { task, workers }),
+    ...(hard ? { hard } : {}),
   };
 }
 

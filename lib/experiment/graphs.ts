@@ -6,6 +6,9 @@ import {
   type ClassProbabilities,
   IMAGE_PROBABILITIES,
   type ImageProbabilities,
+  withCrops,
+  withMirror,
+  withoutDropout,
   type YoloSpec,
 } from "../models/mod.ts";
 import { copyGraph, foldBatchNormalization, type Graph, removeDead, reshape, topK, type Value } from "../onnx/mod.ts";
@@ -28,15 +31,32 @@ const MOST_CANDIDATES = 1000;
 /** The most scores of a batch that is judged: with 1,025 classes at 416 px a single picture has 11 million. */
 const MOST_SCORES = 1.6e7;
 
+/** What a model may average over: the picture alone, with its mirror image, or with its middle and its four corners. */
+export const VIEWS = ["none", "mirror", "crops"] as const;
+
+/** See `VIEWS`. */
+export type Views = typeof VIEWS[number];
+
+/** Pictures that a network looks at for one. */
+const VIEW_COUNTS: Readonly<Record<Views, number>> = { none: 1, mirror: 2, crops: 6 };
+
+/** A graph that gives the mean over the views for these outputs, and for all others what it gave; itself for "none". */
+export function averageViews(graph: Graph, views: Views, average: readonly string[]): Graph {
+  if (views === "none") return graph;
+  return (views === "mirror" ? withMirror : withCrops)(graph, { input: "images", average });
+}
+
 /** How many pictures may be judged at a time, so that their scores need no more than a few hundred megabytes; at most `wanted`. */
 export function judgedBatch(
   { heads, size, classes }: Pick<YoloSpec, "size" | "classes"> & {
     readonly heads: readonly { readonly stride: number; readonly anchors: readonly unknown[] }[];
   },
   wanted: number,
+  views: Views = "none",
 ): number {
   const rows = heads.reduce((sum, { stride, anchors }) => sum + anchors.length * (size / stride) ** 2, 0);
-  return Math.max(1, Math.min(wanted, Math.floor(MOST_SCORES / Math.max(1, rows * classes))));
+  const scores = rows * classes * VIEW_COUNTS[views];
+  return Math.max(1, Math.min(wanted, Math.floor(MOST_SCORES / Math.max(1, scores))));
 }
 
 /**
@@ -51,8 +71,14 @@ export function shippedGraph(
   const graph = withoutOutputs(copyGraph(network));
   appendImageProbabilities(graph, spec, { how, classProbabilities });
   appendDetections(graph, spec, { classProbabilities });
+  return forInference(graph);
+}
+
+/** Takes away what only training needs, dropout and heads that no output reads, and folds batch normalisation; itself. */
+export function forInference(graph: Graph): Graph {
+  withoutDropout(graph);
   foldBatchNormalization(graph);
-  removeDead(graph);
+  removeDead(graph, { parameters: true });
   return graph;
 }
 

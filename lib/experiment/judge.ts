@@ -61,7 +61,8 @@ export async function judge(
   const labels: number[] = [], detected: DetectedImage[] = [];
   for await (const batch of batches) {
     signal?.throwIfAborted();
-    const found = await session.run({ [session.inputs[0]!.name]: batch.images, ...batch.targets });
+    const targets = lossNames.length > 0 ? batch.targets : {};
+    const found = await session.run({ [session.inputs[0]!.name]: batch.images, ...targets });
     const count = batch.labels.length;
     for (let i = 0; i < count; i++) labels.push(batch.labels[i]!);
     for (const name of ways) parts.get(name)!.push(found[name]!.data as Float32Array);

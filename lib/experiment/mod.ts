@@ -39,7 +39,6 @@ export {
   openDataset,
   type OpenDatasetOptions,
   openPictures,
-  samplerOf,
   trainingLoader,
 } from "./dataset.ts";
 export {
@@ -53,7 +52,7 @@ export {
   reportOf,
 } from "./evaluate_model.ts";
 export { compareWays, tempered, type WayFigures } from "./figures.ts";
-export { judgingGraph, OUTPUTS, shippedGraph, type Way, WAYS } from "./graphs.ts";
+export { judgingGraph, OUTPUTS, shippedGraph, VIEWS, type Views, type Way, WAYS } from "./graphs.ts";
 export { buildClassifierOf, buildDetector, loadPretrained, type Pretrained } from "./network.ts";
 export { buildTask, type TaskNetwork } from "./task/task.ts";
 export {
@@ -74,6 +73,7 @@ export {
 } from "./picture_sets.ts";
 export { type Guess, type Prediction, type PredictOptions, predictPictures } from "./predict.ts";
 export { assignmentOf, lossOf, optimizerOf, scheduleOf } from "./recipe.ts";
+export { samplerOf, type TrainingSampler, trainingSampler } from "./sampling.ts";
 export { ORIGINAL_RUN } from "./original.ts";
 export {
   type AcceptedShare,

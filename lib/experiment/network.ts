@@ -18,7 +18,7 @@ import {
   yoloV3Tiny,
 } from "../models/mod.ts";
 import { exists, InputError, Random, reason } from "../runtime/mod.ts";
-import { readCheckpoint } from "../train/mod.ts";
+import { matchesName, readCheckpoint } from "../train/mod.ts";
 import type { Graph } from "../onnx/mod.ts";
 import { type ClassifierFamily, isClassifier, type TrainingConfig } from "./config.ts";
 
@@ -27,12 +27,12 @@ const PUBLISHED_SIZE = 416;
 
 /** The detector of the settings with fresh weights. Throws ModelError for what it cannot be. */
 export function buildDetector(
-  { family, width, depth, size, anchors }: TrainingConfig["model"],
+  { family, width, depth, size, anchors, dropout, dropPath }: TrainingConfig["model"],
   { classes, seed }: { readonly classes: number; readonly seed: number },
 ): YoloNetwork {
   const tiny = family === "yolov3-tiny";
   const published = scaleAnchors(tiny ? YOLO_V3_TINY_ANCHORS : YOLO_V3_ANCHORS, size / PUBLISHED_SIZE);
-  const options = { classes, size, width, depth, anchors: anchors ?? published };
+  const options = { classes, size, width, depth, dropout, dropPath, anchors: anchors ?? published };
   return (tiny ? yoloV3Tiny : yoloV3)({ ...options, random: Random.seeded("weights", seed) });
 }
 
@@ -46,11 +46,11 @@ const CLASSIFIER_NETWORKS: Readonly<Record<ClassifierFamily, (options: Classifie
 
 /** The classifier of the settings with fresh weights. Throws ModelError for what it cannot be. */
 export function buildClassifierOf(
-  { family, width, depth, size }: TrainingConfig["model"],
+  { family, width, depth, size, dropout, dropPath }: TrainingConfig["model"],
   { classes, seed }: { readonly classes: number; readonly seed: number },
 ): ClassifierNetwork {
   const build = CLASSIFIER_NETWORKS[family as ClassifierFamily];
-  return build({ classes, size, width, depth, random: Random.seeded("weights", seed) });
+  return build({ classes, size, width, depth, dropout, dropPath, random: Random.seeded("weights", seed) });
 }
 
 /** Convolutions before the first head: what a published file can give to a network with other classes. */
@@ -68,21 +68,27 @@ export interface Pretrained {
 
 /**
  * Loads first weights as `model.pretrained` says: a file of one's own (`.weights` of Darknet, or a checkpoint of another run, of
- * which all tensors with the same name and shape are taken), or published weights by name (from the cache or the official
- * download; where neither has them it says so and training starts from scratch). Throws InputError for a file that is not
- * there, does not fit, or published weights for a network that is not of full size.
+ * which all tensors with the same name and shape are taken but those that `model.fresh` names), or published weights by name
+ * (from the cache or the official download; where neither has them it says so and training starts from scratch). Throws
+ * InputError for a file that is not there, does not fit, published weights for a network that is not of full size, and for
+ * `model.fresh` without a checkpoint or that names no weights.
  */
 export async function loadPretrained(
   { graph }: { readonly graph: Graph },
-  { family, width, depth, pretrained }: TrainingConfig["model"],
+  { family, width, depth, pretrained, fresh }: TrainingConfig["model"],
   { say = () => {}, signal, cache }: {
     readonly say?: (line: string) => void;
     readonly signal?: AbortSignal | undefined;
     readonly cache?: string;
   } = {},
 ): Promise<Pretrained> {
+  if (pretrained.endsWith(".safetensors")) return await loadCheckpoint(graph, pretrained, fresh);
+  if (fresh.length > 0) {
+    throw new InputError(
+      `model.fresh: expected a checkpoint (.safetensors) in model.pretrained, found "${pretrained}"`,
+    );
+  }
   if (pretrained === "none") return { from: "none", loaded: 0 };
-  if (pretrained.endsWith(".safetensors")) return await loadCheckpoint(graph, pretrained);
   if (isClassifier(family)) {
     throw new InputError(
       `model.pretrained: expected none or a checkpoint (.safetensors) for the family ${family}, found "${pretrained}"`,
@@ -112,10 +118,18 @@ export async function loadPretrained(
   return { from: name, loaded };
 }
 
-async function loadCheckpoint(graph: Graph, path: string): Promise<Pretrained> {
+async function loadCheckpoint(graph: Graph, path: string, fresh: readonly string[]): Promise<Pretrained> {
+  const names = graph.initialisers.map(({ name }) => name);
+  const unknown = fresh.find((pattern) => !names.some((name) => matchesName(name, pattern)));
+  if (unknown !== undefined) {
+    throw new InputError(
+      `model.fresh: expected names of weights (such as ${names.slice(0, 3).join(", ")}), found "${unknown}"`,
+    );
+  }
   const { state: { tensors } } = await readCheckpoint(path);
   let loaded = 0;
   for (const value of graph.initialisers) {
+    if (matchesName(value.name, fresh)) continue;
     const found = tensors[`average/${value.name}`] ?? tensors[value.name];
     if (!found || found.dtype !== value.dtype || String(found.shape) !== String(value.shape)) continue;
     graph.setTensor(value, found);

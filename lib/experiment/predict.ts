@@ -55,7 +55,7 @@ export async function predictPictures(
   const { size, view, background, mean, std, name } = card.input;
   const count = Math.min(top, classes.length);
   const predictions: Prediction[] = [];
-  const step = judgedBatch({ heads: card.decode.heads, size, classes: classes.length }, batch);
+  const step = judgedBatch({ heads: card.decode.heads, size, classes: classes.length }, batch, card.decode.views);
   for (let at = 0; at < files.length; at += step) {
     const part = files.slice(at, at + step);
     const pictures = await Promise.all(

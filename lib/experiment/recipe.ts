@@ -37,10 +37,15 @@ export function lossOf(spec: YoloSpec, loss: TrainingConfig["loss"]): ReturnType
 
 /** The optimizer. `decayFactor` is `nominalBatch`'s. */
 export function optimizerOf(
-  { name, momentum, nesterov, weightDecay, clipNorm }: TrainingConfig["optimizer"],
+  { name, momentum, nesterov, weightDecay, decayGroups, multipliers, clipNorm }: TrainingConfig["optimizer"],
   { decayFactor = 1 }: { readonly decayFactor?: number } = {},
 ): Optimizer {
-  const shared = { weightDecay: weightDecay * decayFactor, ...(clipNorm === undefined ? {} : { clipNorm }) };
+  const shared = {
+    weightDecay: weightDecay * decayFactor,
+    decayGroups: decayGroups.map(({ pattern, rate }) => ({ pattern, rate: rate * decayFactor })),
+    multipliers,
+    ...(clipNorm === undefined ? {} : { clipNorm }),
+  };
   if (name === "sgd") return sgd({ momentum, nesterov, ...shared });
   return { adam, adamw: adamW, lion, lamb }[name](shared);
 }

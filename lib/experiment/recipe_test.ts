@@ -1,8 +1,15 @@
-/** Tests of recipe.ts: schedules by closed form. */
+/** Tests of recipe.ts: schedules and updates by closed form. */
 
 import assert from "node:assert/strict";
+import { join } from "node:path";
+import { Graph, mul, reduceSum } from "../onnx/mod.ts";
+import { tensor, toNumbers } from "../runtime/mod.ts";
+import { compileStep, matchesName } from "../train/mod.ts";
+import { readTrainingConfig } from "./config.ts";
 import { smallConfig } from "./fixture.ts";
-import { assignmentOf, monitorOf, scheduleOf } from "./recipe.ts";
+import { buildDetector } from "./network.ts";
+import { assignmentOf, monitorOf, optimizerOf, scheduleOf } from "./recipe.ts";
+import { projectFolder } from "./settings.ts";
 
 const schedule = (settings: Record<string, unknown>) =>
   smallConfig({ epochs: 10 }, { schedule: { learningRate: 0.1, ...settings } }).schedule;
@@ -38,4 +45,47 @@ Deno.test("losses are monitored downwards, accuracies upwards; the assignment is
   assert.deepEqual(["top1", "mAP50", "nll", "loss"].map(mode), ["max", "max", "min", "min"]);
   const { loss } = smallConfig({}, { loss: { maxBoxes: 4, anchorThreshold: 0.3, neighbours: true } });
   assert.deepEqual(assignmentOf(loss), { maxBoxes: 4, anchorThreshold: 0.3, neighbours: true });
+});
+
+Deno.test("decay groups and multipliers reach the update, the rates of all decay scaled by the factor", async () => {
+  const graph = new Graph("three"), x = graph.input("x", "float32", ["N", 2]);
+  let y = x;
+  for (const name of ["body.weight", "head.weight", "still.weight"]) {
+    y = mul(y, graph.parameter(name, { shape: [1, 2], init: () => Float32Array.of(2, 4) }));
+  }
+  graph.output(y, "y");
+  const { optimizer } = smallConfig({}, {
+    optimizer: {
+      ...{ name: "sgd", momentum: 0, weightDecay: 0.1 },
+      decayGroups: [{ pattern: ["head.*"], rate: 0.4 }],
+      multipliers: [{ pattern: "still.*", factor: 0 }, { pattern: "*.weight", factor: 0.5 }],
+    },
+  });
+  await using step = await compileStep({
+    model: graph,
+    loss: ({ output }) => mul(reduceSum(output("y")), 0), // no gradient: what remains is decay
+    optimizer: optimizerOf(optimizer, { decayFactor: 0.5 }),
+    symbols: { N: 1 },
+  });
+  await step.run({ x: tensor("float32", [1, 2], [1, 1]) }, { learningRate: 1 });
+  const weights = await step.parameters({ weights: "current" });
+  const after = (name: string) => toNumbers(weights[name]!);
+  // w − 1 · multiplier · (rate · 0.5) · w
+  const expected = { "body.weight": 1 - 0.5 * 0.05, "head.weight": 1 - 0.5 * 0.2, "still.weight": 1 };
+  for (const [name, factor] of Object.entries(expected)) {
+    after(name).forEach((found, i) => assert.ok(Math.abs(found - factor * [2, 4][i]!) < 1e-6, `${name} ${found}`));
+  }
+});
+
+Deno.test("every name of the improved recipe's decay groups is there in its network", async () => {
+  const { model, optimizer } = await readTrainingConfig(join(projectFolder, "configs", "yolov3", "improved.yaml"));
+  const { graph, spec } = buildDetector({ ...model, width: 0.01, size: 32 }, { classes: 2, seed: 0 });
+  const names = graph.parameters.map(({ name }) => name);
+  for (const pattern of optimizer.decayGroups.flatMap(({ pattern }) => pattern)) {
+    assert.ok(names.some((name) => matchesName(name, pattern)), pattern);
+  }
+  const heads = spec.heads.map(({ output }) => graph.value(output).producer!.input(1).name);
+  assert.deepEqual(optimizer.decayGroups[1]!.pattern, heads);
+  const drops = graph.nodes.filter(({ opType }) => opType === "Dropout").map(({ name }) => name);
+  assert.equal(drops.length, 3 + 23); // before each head, and in Darknet-53's residual blocks
 });

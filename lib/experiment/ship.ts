@@ -3,7 +3,7 @@
 import { assertValid, type Graph, toModel } from "../onnx/mod.ts";
 import { openSession, type Tensor, tensor, WorkError } from "../runtime/mod.ts";
 import type { Step, WeightSource } from "../train/mod.ts";
-import type { Way } from "./graphs.ts";
+import { averageViews, OUTPUTS, type Way } from "./graphs.ts";
 import type { TaskNetwork } from "./task/task.ts";
 
 /** How far a shipped model's outputs may be from the training graph's: `difference` of `ShippedModel`. */
@@ -25,7 +25,7 @@ export interface ShippedModel {
 
 /**
  * The ONNX file of a step's network. It is run on some pictures beside the training's own graph; throws WorkError where an output
- * is another.
+ * is another. The views over which the model averages come after this comparison.
  */
 export async function shipModel(
   task: TaskNetwork,
@@ -43,11 +43,12 @@ export async function shipModel(
   for (const [name, content] of Object.entries(parameters)) graph.setTensor(graph.value(name), content);
   const shipped = task.shippedGraph(way);
   if (parameterCount(shipped) < 1e7) assertValid(shipped);
-  const model = toModel(shipped);
+  const plain = toModel(shipped);
   const few = firstPictures(images, 4);
   await using decoding = await openSession(toModel(task.decoder(way)), { threads, name: "decode" });
-  await using session = await openSession(model, { threads, name: "model" });
-  const expected = await decoding.run(await step.evaluate({ images: few }, { weights }));
+  await using session = await openSession(plain, { threads, name: "model" });
+  const raw = await step.evaluate({ images: few }, { weights });
+  const expected = await decoding.run(Object.fromEntries(decoding.inputs.map(({ name }) => [name, raw[name]!])));
   const found = await session.run({ images: few });
   let difference = 0;
   for (const [name, { data }] of Object.entries(expected)) {
@@ -59,7 +60,8 @@ export async function shipModel(
     }
     difference = Math.max(difference, worst);
   }
-  return { model, difference };
+  if (task.views === "none") return { model: plain, difference };
+  return { model: toModel(averageViews(shipped, task.views, [OUTPUTS.probabilities])), difference };
 }
 
 /** The largest |a − b| of all elements, each cut to 0 … 1; NaN where one is not a number. */

@@ -1,7 +1,7 @@
 /** One training from its settings to a checked model: network, data, fit, the best weights as ONNX, figures. */
 
 import { basename, join } from "node:path";
-import { datasetPaths } from "../data/mod.ts";
+import { datasetPaths, type HardExamples } from "../data/mod.ts";
 import {
   currentCommit,
   type Device,
@@ -37,6 +37,7 @@ import { openModel } from "./open_model.ts";
 import { splitPictures } from "./picture_sets.ts";
 import { monitorOf, optimizerOf, scheduleOf } from "./recipe.ts";
 import { chooseRun } from "./resume_run.ts";
+import { hardnessIn } from "./sampling.ts";
 import { shipModel, TOLERANCE } from "./ship.ts";
 import { buildTask, type TaskNetwork } from "./task/task.ts";
 import { Validator } from "./validation.ts";
@@ -143,6 +144,7 @@ class Training implements Disposable {
   readonly #pictures: ValidationPictures;
   readonly #validator: Validator;
   readonly #cache: Disposable;
+  readonly #hard: HardExamples | undefined;
 
   private constructor(options: TrainOptions, parts: TrainingParts, opened: TrainingPictures) {
     this.#options = options;
@@ -151,6 +153,7 @@ class Training implements Disposable {
     this.#feeding = opened.feeding;
     this.#stepsPerEpoch = Math.max(1, Math.floor(opened.stepsPerEpoch / parts.accumulate));
     this.#pictures = opened.pictures;
+    this.#hard = opened.hard;
     this.#validator = new Validator(parts.task, parts.step, opened.pictures);
   }
 
@@ -163,7 +166,7 @@ class Training implements Disposable {
   ): Promise<FitResult> {
     const { config, warn = () => {}, signal, onProgress, callbacks = [] } = this.#options;
     const { training, schedule } = config, { step, log, accumulate } = this.#parts;
-    const stepsPerEpoch = this.#stepsPerEpoch;
+    const stepsPerEpoch = this.#stepsPerEpoch, hard = this.#hard;
     const all = training.epochs * stepsPerEpoch, steps = Math.min(all, training.steps ?? all);
     const { everyEpochs, everySteps, everyMinutes, keep } = training.checkpoint;
     const { to, everyMinutes: copyMinutes } = training.backup;
@@ -181,9 +184,13 @@ class Training implements Disposable {
         every: training.validateEvery,
         monitor: monitorOf(training),
         ...(training.patience === undefined ? {} : { patience: training.patience }),
-        run: async ({ signal }) =>
-          validationFigures(await this.#judge("one", signal), this.#validator.way, { classes }),
+        run: async ({ epoch, signal }) => {
+          const judgement = await this.#judge("one", signal), { way } = this.#validator;
+          hard?.record(epoch, hardnessIn(judgement, way, { classes }));
+          return validationFigures(judgement, way, { classes });
+        },
       },
+      ...(hard ? { custom: { save: () => hard.save(), load: (saved) => hard.load(saved) } } : {}),
       budget: {
         ...(training.steps === undefined ? {} : { steps: training.steps }),
         ...(training.minutes === undefined ? {} : { seconds: 60 * training.minutes }),

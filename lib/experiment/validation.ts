@@ -4,7 +4,7 @@ import { type Graph, toModel } from "../onnx/mod.ts";
 import { type Device, openSession, type ProgressListener } from "../runtime/mod.ts";
 import type { Step, WeightSource } from "../train/mod.ts";
 import type { ValidationPictures } from "./feeding.ts";
-import type { Way } from "./graphs.ts";
+import { averageViews, type Way, wayOutput } from "./graphs.ts";
 import { judge, type Judgement } from "./judge.ts";
 import type { TaskNetwork } from "./task/task.ts";
 
@@ -39,7 +39,7 @@ export class Validator {
     return this.#task.ways[0];
   }
 
-  /** Judges with one way, or with all that may be chosen. */
+  /** Judges with one way and of each picture alone, or with all ways that may be chosen, as the shipped model sees pictures. */
   async judge(
     ways: "one" | "all",
     { device, threads, onProgress, signal }: JudgeStepOptions,
@@ -47,7 +47,9 @@ export class Validator {
     const task = this.#task;
     let judging = this.#graphs.get(ways);
     if (!judging) {
-      judging = task.judgingGraph(ways === "one" ? [this.way] : task.ways);
+      judging = ways === "one" || task.views === "none"
+        ? task.judgingGraph(ways === "one" ? [this.way] : task.ways)
+        : averageViews(task.judgingGraph(task.ways, { withLoss: false }), task.views, task.ways.map(wayOutput));
       this.#graphs.set(ways, judging);
     }
     const weights = await this.#step.parameters({ weights: this.weights });

@@ -166,9 +166,13 @@ export class HardExamples {
     return structuredClone({ records: this.#records });
   }
 
-  /** Goes on from what `save` gave. Throws InputError for anything else. */
+  /**
+   * Goes on from what `save` gave, also at an earlier epoch than the last: batches that were drawn before count no more. Throws
+   * InputError for anything else.
+   */
   load(saved: unknown): void {
     this.#records = parsed(stateSchema, saved, "load").records;
+    this.#lastDrawn = -1;
   }
 }
 

@@ -1,55 +1,76 @@
 /** The task of a classifier: the species of the whole picture, one distribution, no boxes. */
 
-import { CLASSIFIER_VALUES } from "../../models/mod.ts";
-import { copyGraph, foldBatchNormalization, Graph, removeDead, softmax } from "../../onnx/mod.ts";
-import { tensor } from "../../runtime/mod.ts";
-import { type Batch, crossEntropy, type LossContext } from "../../train/mod.ts";
+import { CLASSIFIER_VALUES, projectionHead } from "../../models/mod.ts";
+import { add, copyGraph, Graph, mul, removeDead, softmax } from "../../onnx/mod.ts";
+import { Random, tensor } from "../../runtime/mod.ts";
+import { type Batch, crossEntropy, type LossContext, type LossResult, supervisedContrastive } from "../../train/mod.ts";
 import type { TrainingConfig } from "../config.ts";
-import { appendLoss, OUTPUTS, wayOutput, withoutOutputs } from "../graphs.ts";
+import { appendLoss, forInference, OUTPUTS, wayOutput, withoutOutputs } from "../graphs.ts";
 import { buildClassifierOf } from "../network.ts";
 import type { TaskNetwork } from "./task.ts";
 
 /** The loss's input: a distribution over the classes for each picture, [N, classes]; mixed pictures have several. */
 const TARGETS = "targets";
+/** The contrastive loss's input: the label of each picture, [N]. */
+const LABELS = "labels";
+/** The embedding that the contrastive loss reads, [N, outputs], and the name of its layers. */
+const PROJECTION = "projection";
 
-/** A classifier of the settings, with fresh weights. */
+/**
+ * A classifier of the settings, with fresh weights. With a contrastive loss it has a projection head on its features, whose
+ * output "projection" is there for training only.
+ */
 export function classificationTask(
   config: TrainingConfig,
   { classes, seed }: { readonly classes: number; readonly seed: number },
 ): TaskNetwork {
   const { graph, spec: { size } } = buildClassifierOf(config.model, { classes, seed });
-  const { labelSmoothing } = config.loss;
-  const loss = ({ output, input }: LossContext) => {
-    const logits = output(CLASSIFIER_VALUES.logits);
-    return crossEntropy(logits, input(TARGETS, "float32", logits.shape), { labelSmoothing });
+  const { labelSmoothing, gains, contrastive: { weight, temperature, outputs } } = config.loss;
+  const { views } = config.prediction;
+  const isContrastive = weight > 0;
+  if (isContrastive) {
+    const random = Random.seeded("weights", seed);
+    const features = graph.value(CLASSIFIER_VALUES.features);
+    graph.output(projectionHead(features, { name: PROJECTION, random, outputs }), PROJECTION);
+  }
+  const loss = ({ output, input }: LossContext): LossResult => {
+    const logits = output(CLASSIFIER_VALUES.logits), targets = input(TARGETS, "float32", logits.shape);
+    const whole = crossEntropy(logits, targets, { labelSmoothing });
+    const own = gains.class === 1 ? whole : mul(whole, gains.class);
+    if (!isContrastive) return own;
+    const embedding = output(PROJECTION), labels = input(LABELS, "int64", [embedding.shape[0]!]);
+    const pull = supervisedContrastive(embedding, labels, { temperature });
+    return { loss: add(own, mul(pull, weight)), metrics: { class: whole, contrastive: pull } };
   };
   return {
     graph,
     classes,
     size,
     ways: ["softmax"],
+    views,
     loss,
     targets: ({ targets }): Batch => {
       const shares = new Float32Array(targets.length * classes);
       for (const [picture, list] of targets.entries()) {
         for (const { classId, weight } of list) shares[picture * classes + classId]! += weight;
       }
-      return { [TARGETS]: tensor("float32", [targets.length, classes], shares) };
+      const fed = { [TARGETS]: tensor("float32", [targets.length, classes], shares) };
+      if (!isContrastive) return fed;
+      const labels = BigInt64Array.from(targets, ([target]) => BigInt(target!.classId));
+      return { ...fed, [LABELS]: tensor("int64", [labels.length], labels) };
     },
     judgedBatch: (wanted) => wanted,
-    judgingGraph() {
+    judgingGraph(_ways, { withLoss = true } = {}) {
       const judging = withoutOutputs(copyGraph(graph));
       judging.output(softmax(judging.value(CLASSIFIER_VALUES.logits), { axis: 1 }), wayOutput("softmax"));
-      appendLoss(judging, loss);
+      if (withLoss) appendLoss(judging, loss);
       removeDead(judging);
       return judging;
     },
     shippedGraph() {
       const shipped = withoutOutputs(copyGraph(graph));
       shipped.output(softmax(shipped.value(CLASSIFIER_VALUES.logits), { axis: 1 }), OUTPUTS.probabilities);
-      foldBatchNormalization(shipped);
-      removeDead(shipped);
-      return shipped;
+      return forInference(shipped);
     },
     decoder() {
       const decoder = new Graph("decode");
@@ -59,7 +80,10 @@ export function classificationTask(
     },
     describe: () => ({
       outputs: { probabilities: OUTPUTS.probabilities },
-      decode: { family: config.model.family, classProbabilities: "softmax", how: "softmax", heads: [] },
+      decode: {
+        ...{ family: config.model.family, classProbabilities: "softmax", how: "softmax", heads: [] },
+        ...(views === "none" ? {} : { views }),
+      },
     }),
   };
 }

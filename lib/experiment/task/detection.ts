@@ -28,7 +28,7 @@ export function detectionTask(
   { classes, seed }: { readonly classes: number; readonly seed: number },
 ): TaskNetwork {
   const { graph, spec } = buildDetector(config.model, { classes, seed });
-  const { loss, prediction: { how, classProbabilities = loss.class } } = config;
+  const { loss, prediction: { how, classProbabilities = loss.class, views } } = config;
   const assignment = assignmentOf(loss), yolo = lossOf(spec, loss);
   const settings = (way: string) => ({ how: way as ImageProbabilities, classProbabilities });
   return {
@@ -36,11 +36,15 @@ export function detectionTask(
     classes,
     size: spec.size,
     ways: how === "auto" ? ["best", ...IMAGE_PROBABILITIES.filter((way) => way !== "best")] : [how],
+    views,
     loss: yolo,
     targets: ({ boxes }) => yoloTargets(boxes, spec, assignment),
-    judgedBatch: (wanted) => judgedBatch(spec, wanted),
-    judgingGraph: (ways) =>
-      judgingGraph(graph, spec, { ways: ways as readonly ImageProbabilities[], classProbabilities, loss: yolo }),
+    judgedBatch: (wanted) => judgedBatch(spec, wanted, views),
+    judgingGraph: (ways, { withLoss = true } = {}) =>
+      judgingGraph(graph, spec, {
+        ...{ ways: ways as readonly ImageProbabilities[], classProbabilities },
+        ...(withLoss ? { loss: yolo } : {}),
+      }),
     shippedGraph: (way) => shippedGraph(graph, spec, settings(way)),
     decoder(way) {
       const decoder = new Graph("decode");
@@ -56,6 +60,7 @@ export function detectionTask(
       outputs: { ...OUTPUTS },
       decode: {
         ...{ family: config.model.family, classProbabilities, how: way, suppression: SUPPRESSION },
+        ...(views === "none" ? {} : { views }),
         heads: spec.heads.map(({ output, stride, anchors }) => ({
           output,
           stride,

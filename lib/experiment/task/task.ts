@@ -5,7 +5,7 @@ import type { Graph } from "../../onnx/mod.ts";
 import type { Batch, LossContext, LossResult } from "../../train/mod.ts";
 import type { ModelCard } from "../card.ts";
 import { isClassifier, type TrainingConfig } from "../config.ts";
-import { type Way } from "../graphs.ts";
+import type { Views, Way } from "../graphs.ts";
 import { classificationTask } from "./classification.ts";
 import { detectionTask } from "./detection.ts";
 
@@ -18,15 +18,20 @@ export interface TaskNetwork {
   readonly size: number;
   /** The ways from outputs to a distribution over the classes from which validation chooses; the first is used while training goes on. */
   readonly ways: readonly [Way, ...Way[]];
+  /** Views of a picture over which the shipped model averages its distribution. */
+  readonly views: Views;
   /** The loss of the raw outputs; declares what `targets` gives as inputs. */
   loss(context: LossContext): LossResult;
   /** What the loss is fed besides the images. */
   targets(batch: Pick<PictureBatch, "boxes" | "targets">): Batch;
   /** How many pictures may be judged at a time so that memory stays small; at most `wanted`. */
   judgedBatch(wanted: number): number;
-  /** The graph that tells how good the network is while it trains: a distribution for each way (`wayOutput`), the loss and its parts. */
-  judgingGraph(ways: readonly Way[]): Graph;
-  /** The graph that is shipped. */
+  /**
+   * The graph that tells how good the network is while it trains, of the picture alone: a distribution for each way
+   * (`wayOutput`), and unless told otherwise the loss and its parts.
+   */
+  judgingGraph(ways: readonly Way[], options?: { readonly withLoss?: boolean }): Graph;
+  /** The graph that is shipped, before it averages over views. */
   shippedGraph(way: Way): Graph;
   /** From the raw outputs to the shipped graph's outputs. */
   decoder(way: Way): Graph;
