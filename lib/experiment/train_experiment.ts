@@ -183,6 +183,7 @@ class Training implements Disposable {
       validation: {
         every: training.validateEvery,
         monitor: monitorOf(training),
+        pictures: this.#pictures.total,
         ...(training.patience === undefined ? {} : { patience: training.patience }),
         run: async ({ epoch, signal }) => {
           const judgement = await this.#judge("one", signal), { way } = this.#validator;
