@@ -50,12 +50,22 @@ function figuresText(split: string, figures: CardFigures): string {
     `calibration error ${percent(ece)} % (${n} pictures)`;
 }
 
+/** What the collapse guard found and did. */
+function guardText({ skipped, incidents, rateFactor }: TrainResult["fit"]): string {
+  const kinds = [...Map.groupBy(incidents, ({ what, response }) => `${what}: ${response}`)]
+    .map(([kind, { length }]) => length === 1 ? kind : `${kind}, ${length} times`);
+  return `the guard: ${skipped} steps skipped, ${incidents.length} incidents${
+    kinds.length > 0 ? ` (${kinds.join("; ")})` : ""
+  }, learning rate times ${rateFactor}; see log.jsonl`;
+}
+
 function resultText({ folder, fit, model, ways, waitShare }: TrainResult): string {
   const lines = [
     `${folder}: ${fit.reason} after ${fit.epochs} epochs, ${fit.step} steps, ${Math.round(fit.seconds)} s; ` +
     `${percent(waitShare)} % of the steps' time waiting for pictures`,
   ];
   if (fit.nonFinite > 0) lines.push(`${fit.nonFinite} steps were not finite and changed nothing; see log.jsonl`);
+  if (fit.skipped > 0 || fit.incidents.length > 0 || fit.rateFactor !== 1) lines.push(guardText(fit));
   if (!model) lines.push(`no model yet; "--resume auto" goes on from ${fit.checkpoint ?? "the last checkpoint"}`);
   else {
     const { metrics, decode } = model.card;

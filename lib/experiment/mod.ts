@@ -92,7 +92,7 @@ export {
   type ShownSquare,
   type SquareSource,
 } from "./squares.ts";
-export { type DatasetHoldout, withoutStyle } from "./without_style.ts";
+export { type DatasetHoldout, datasetOf, withoutStyle } from "./without_style.ts";
 export { seenPictures } from "./seen_pictures.ts";
 export { trainExperiment, type TrainOptions, type TrainResult } from "./train_experiment.ts";
 export * from "./sweep/mod.ts";
