@@ -5,6 +5,8 @@ import {
   type CardFigures,
   copyPackage,
   defaultProfile,
+  findRate,
+  type FindRateOptions,
   parseSeed,
   readProfile,
   readTrainingConfig,
@@ -12,7 +14,7 @@ import {
   type TrainingConfig,
   type TrainResult,
 } from "../lib/experiment/mod.ts";
-import { progress } from "../lib/notebook/mod.ts";
+import { plainTable, progress } from "../lib/notebook/mod.ts";
 import {
   type Device,
   DEVICES,
@@ -23,7 +25,7 @@ import {
   watchInterrupt,
 } from "../lib/runtime/mod.ts";
 import { listRunFolders } from "../lib/track/mod.ts";
-import { bestCheckpointPath } from "../lib/train/mod.ts";
+import { bestCheckpointPath, type LearningRateCurve } from "../lib/train/mod.ts";
 import { dataOf } from "./train/data_of.ts";
 
 /** The best checkpoint of a run, where the flag names one by its folder or (a part of) its id; else what it says. */
@@ -48,6 +50,25 @@ function figuresText(split: string, figures: CardFigures): string {
   const boxes = map50 === undefined ? "" : `, mAP50 ${percent(map50)} %, mAP50-95 ${percent(map ?? 0)} %`;
   return `${split}: top-1 ${percent(top1)} % [${between.map(percent).join(", ")}], top-5 ${percent(top5)} %${boxes}, ` +
     `calibration error ${percent(ece)} % (${n} pictures)`;
+}
+
+/** The curve of a range test at up to 24 of its rates, and what follows from it. */
+function curveText({ rates, smoothed, diverged, tenth, steepest }: LearningRateCurve): string {
+  const every = Math.max(1, Math.ceil(rates.length / 24)),
+    short = (value: number) => String(Number(value.toPrecision(3)));
+  const rows = rates.flatMap((rate, i) =>
+    i % every === 0 || i === rates.length - 1
+      ? [{ "learning rate": short(rate), "mean loss": smoothed[i]!.toFixed(4) }]
+      : []
+  );
+  return [
+    plainTable(rows),
+    "",
+    diverged === undefined
+      ? "the loss does not diverge up to the highest rate"
+      : `the loss diverges at ${short(diverged)}: a tenth of it, ${short(tenth!)}, is a usual choice`,
+    steepest === undefined ? "the loss falls at no rate" : `the loss falls fastest at ${short(steepest)}`,
+  ].join("\n");
 }
 
 /** What the collapse guard found and did. */
@@ -97,6 +118,10 @@ await runCommand({
       value: "auto|PATH",
       help: "go on with the newest unfinished run, or from a checkpoint or run",
     },
+    "find-rate": {
+      type: "boolean",
+      help: "train nothing: try rising learning rates and print the losses and what they suggest",
+    },
     "force-new-run": { type: "boolean", help: "begin a new run, whatever there is to resume" },
     device: { type: "string", value: "NAME", default: "cpu", help: DEVICES.join(", ") },
     engine: { type: "string", value: "NAME", default: "onnx", help: "onnx, or tfjs: slow, to compare" },
@@ -124,6 +149,9 @@ await runCommand({
     if (engine !== "onnx" && engine !== "tfjs") {
       throw new InputError(`--engine: expected onnx or tfjs, found "${engine}"`);
     }
+    const other = flags["find-rate"] &&
+      (["resume", "force-new-run", "name", "epochs"] as const).find((flag) => flags[flag]);
+    if (other) throw new InputError(`--find-rate: expected no --${other}, for it trains nothing, found both`);
     const profile = await readProfile(profileName);
     const settings = await readTrainingConfig(path, { profile: profile.name });
     const lowest = Math.floor(settings.schedule.warmUpEpochs) + 1; // as the settings' schema has it
@@ -137,15 +165,26 @@ await runCommand({
         : { training: { ...settings.training, epochs: integerFlag("epochs", flags.epochs, lowest) } }),
     };
     const data = await dataOf(profile, { folder: flags.data, source: flags.source });
-    const result = await trainExperiment({
-      ...{ config, data, runsFolder: flags.runs, profile: profile.name, resume: flags.resume },
-      ...{ device: device as Device, engine, signal: interrupt.signal },
+    const shared: FindRateOptions = {
+      ...{ config, data, device: device as Device, engine, signal: interrupt.signal },
       seed: flags.seed === undefined ? profile.seed : parseSeed(flags.seed, "--seed"),
-      forceNewRun: flags["force-new-run"],
       ...(flags.threads === undefined ? {} : { threads: integerFlag("threads", flags.threads, 1, 1024) }),
       ...(flags.workers === undefined ? {} : { workers: integerFlag("workers", flags.workers, 0, 64) }),
-      onProgress: progress("train"),
+      onProgress: progress(flags["find-rate"] ? "find rate" : "train"),
       warn: console.error,
+    };
+    if (flags["find-rate"]) {
+      const curve = await findRate(shared);
+      console.error(curveText(curve));
+      if (interrupt.exitStatus !== undefined) {
+        if (flags.json) console.log(JSON.stringify(curve, null, 2));
+        Deno.exit(interrupt.exitStatus);
+      }
+      return curve;
+    }
+    const result = await trainExperiment({
+      ...{ ...shared, runsFolder: flags.runs, profile: profile.name, resume: flags.resume },
+      forceNewRun: flags["force-new-run"],
     });
     console.error(resultText(result));
     if (result.model && flags.name !== undefined) {

@@ -51,6 +51,7 @@ export {
   type PartAccuracy,
   reportOf,
 } from "./evaluate_model.ts";
+export { findRate, type FindRateOptions } from "./find_rate.ts";
 export { compareWays, tempered, type WayFigures } from "./figures.ts";
 export { judgingGraph, OUTPUTS, shippedGraph, VIEWS, type Views, type Way, WAYS } from "./graphs.ts";
 export { buildClassifierOf, buildDetector, loadPretrained, type Pretrained } from "./network.ts";

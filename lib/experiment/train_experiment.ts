@@ -16,14 +16,11 @@ import { configHash, describeEnvironment, runId, type RunLog, startRun } from ".
 import {
   backup,
   bestCheckpointPath,
-  compileStep,
-  compileTensorFlowStep,
   copyRun,
   fit,
   type FitCallbacks,
   type FitResult,
   groupBatches,
-  nominalBatch,
   readCheckpoint,
   type Step,
 } from "../train/mod.ts";
@@ -37,11 +34,12 @@ import { OUTPUTS, wayOutput } from "./graphs.ts";
 import { loadPretrained, type Pretrained } from "./network.ts";
 import { openModel } from "./open_model.ts";
 import { splitPictures } from "./picture_sets.ts";
-import { monitorOf, optimizerOf, scheduleOf } from "./recipe.ts";
+import { monitorOf, scheduleOf } from "./recipe.ts";
 import { chooseRun } from "./resume_run.ts";
 import { hardnessIn } from "./sampling.ts";
 import { shipModel, TOLERANCE } from "./ship.ts";
 import { buildTask, type TaskNetwork } from "./task/task.ts";
+import { compileTrainingStep } from "./training_step.ts";
 import { Validator } from "./validation.ts";
 import { datasetOf } from "./without_style.ts";
 
@@ -103,21 +101,9 @@ export async function trainExperiment(given: TrainOptions): Promise<TrainResult>
   const { config, data, seed, threads = navigator.hardwareConcurrency, warn = () => {}, signal } = options;
   const task = buildTask(config, { classes: data.classes.length, seed });
   const pretrained = await loadPretrained(task, config.model, { say: warn, signal });
-  const { batch, nominalBatch: nominal = batch } = config.training;
-  const { accumulate, decayFactor } = nominalBatch({ nominal, batch });
   const { device = "cpu", engine = "onnx" } = options;
-  const shared = {
-    model: task.graph,
-    loss: task.loss,
-    optimizer: optimizerOf(config.optimizer, { decayFactor: nominal === batch ? 1 : decayFactor }),
-    accumulate,
-    symbols: { N: batch },
-    seed,
-    ...(config.training.averageDecay === undefined ? {} : { averageDecay: config.training.averageDecay }),
-  };
-  await using step = engine === "tfjs"
-    ? await compileTensorFlowStep(shared)
-    : await compileStep({ ...shared, device, threads, recompute: config.training.recompute });
+  const { step: compiled, accumulate } = await compileTrainingStep(task, { config, seed, device, engine, threads });
+  await using step = compiled;
   const name = `${config.name}-${options.profile}`;
   const { backup: { to }, resumeFrom } = config.training;
   const chosen = await chooseRun({
