@@ -5,6 +5,8 @@ import {
   type CardFigures,
   copyPackage,
   defaultProfile,
+  findRate,
+  type FindRateOptions,
   parseSeed,
   readProfile,
   readTrainingConfig,
@@ -12,7 +14,7 @@ import {
   type TrainingConfig,
   type TrainResult,
 } from "../lib/experiment/mod.ts";
-import { progress } from "../lib/notebook/mod.ts";
+import { plainTable, progress } from "../lib/notebook/mod.ts";
 import {
   type Device,
   DEVICES,
@@ -23,7 +25,7 @@ import {
   watchInterrupt,
 } from "../lib/runtime/mod.ts";
 import { listRunFolders } from "../lib/track/mod.ts";
-import { bestCheckpointPath } from "../lib/train/mod.ts";
+import { bestCheckpointPath, type LearningRateCurve } from "../lib/train/mod.ts";
 import { dataOf } from "./train/data_of.ts";
 
 /** The best checkpoint of a run, where the flag names one by its folder or (a part of) its id; else what it says. */
@@ -50,12 +52,41 @@ function figuresText(split: string, figures: CardFigures): string {
     `calibration error ${percent(ece)} % (${n} pictures)`;
 }
 
+/** The curve of a range test at up to 24 of its rates, and what follows from it. */
+function curveText({ rates, smoothed, diverged, tenth, steepest }: LearningRateCurve): string {
+  const every = Math.max(1, Math.ceil(rates.length / 24)),
+    short = (value: number) => String(Number(value.toPrecision(3)));
+  const rows = rates.flatMap((rate, i) =>
+    i % every === 0 || i === rates.length - 1
+      ? [{ "learning rate": short(rate), "mean loss": smoothed[i]!.toFixed(4) }]
+      : []
+  );
+  return [
+    plainTable(rows),
+    "",
+    diverged === undefined
+      ? "the loss does not diverge up to the highest rate"
+      : `the loss diverges at ${short(diverged)}: a tenth of it, ${short(tenth!)}, is a usual choice`,
+    steepest === undefined ? "the loss falls at no rate" : `the loss falls fastest at ${short(steepest)}`,
+  ].join("\n");
+}
+
+/** What the collapse guard found and did. */
+function guardText({ skipped, incidents, rateFactor }: TrainResult["fit"]): string {
+  const kinds = [...Map.groupBy(incidents, ({ what, response }) => `${what}: ${response}`)]
+    .map(([kind, { length }]) => length === 1 ? kind : `${kind}, ${length} times`);
+  return `the guard: ${skipped} steps skipped, ${incidents.length} incidents${
+    kinds.length > 0 ? ` (${kinds.join("; ")})` : ""
+  }, learning rate times ${rateFactor}; see log.jsonl`;
+}
+
 function resultText({ folder, fit, model, ways, waitShare }: TrainResult): string {
   const lines = [
     `${folder}: ${fit.reason} after ${fit.epochs} epochs, ${fit.step} steps, ${Math.round(fit.seconds)} s; ` +
     `${percent(waitShare)} % of the steps' time waiting for pictures`,
   ];
   if (fit.nonFinite > 0) lines.push(`${fit.nonFinite} steps were not finite and changed nothing; see log.jsonl`);
+  if (fit.skipped > 0 || fit.incidents.length > 0 || fit.rateFactor !== 1) lines.push(guardText(fit));
   if (!model) lines.push(`no model yet; "--resume auto" goes on from ${fit.checkpoint ?? "the last checkpoint"}`);
   else {
     const { metrics, decode } = model.card;
@@ -87,6 +118,10 @@ await runCommand({
       value: "auto|PATH",
       help: "go on with the newest unfinished run, or from a checkpoint or run",
     },
+    "find-rate": {
+      type: "boolean",
+      help: "train nothing: try rising learning rates and print the losses and what they suggest",
+    },
     "force-new-run": { type: "boolean", help: "begin a new run, whatever there is to resume" },
     device: { type: "string", value: "NAME", default: "cpu", help: DEVICES.join(", ") },
     engine: { type: "string", value: "NAME", default: "onnx", help: "onnx, or tfjs: slow, to compare" },
@@ -114,6 +149,9 @@ await runCommand({
     if (engine !== "onnx" && engine !== "tfjs") {
       throw new InputError(`--engine: expected onnx or tfjs, found "${engine}"`);
     }
+    const other = flags["find-rate"] &&
+      (["resume", "force-new-run", "name", "epochs"] as const).find((flag) => flags[flag]);
+    if (other) throw new InputError(`--find-rate: expected no --${other}, for it trains nothing, found both`);
     const profile = await readProfile(profileName);
     const settings = await readTrainingConfig(path, { profile: profile.name });
     const lowest = Math.floor(settings.schedule.warmUpEpochs) + 1; // as the settings' schema has it
@@ -127,15 +165,26 @@ await runCommand({
         : { training: { ...settings.training, epochs: integerFlag("epochs", flags.epochs, lowest) } }),
     };
     const data = await dataOf(profile, { folder: flags.data, source: flags.source });
-    const result = await trainExperiment({
-      ...{ config, data, runsFolder: flags.runs, profile: profile.name, resume: flags.resume },
-      ...{ device: device as Device, engine, signal: interrupt.signal },
+    const shared: FindRateOptions = {
+      ...{ config, data, device: device as Device, engine, signal: interrupt.signal },
       seed: flags.seed === undefined ? profile.seed : parseSeed(flags.seed, "--seed"),
-      forceNewRun: flags["force-new-run"],
       ...(flags.threads === undefined ? {} : { threads: integerFlag("threads", flags.threads, 1, 1024) }),
       ...(flags.workers === undefined ? {} : { workers: integerFlag("workers", flags.workers, 0, 64) }),
-      onProgress: progress("train"),
+      onProgress: progress(flags["find-rate"] ? "find rate" : "train"),
       warn: console.error,
+    };
+    if (flags["find-rate"]) {
+      const curve = await findRate(shared);
+      console.error(curveText(curve));
+      if (interrupt.exitStatus !== undefined) {
+        if (flags.json) console.log(JSON.stringify(curve, null, 2));
+        Deno.exit(interrupt.exitStatus);
+      }
+      return curve;
+    }
+    const result = await trainExperiment({
+      ...{ ...shared, runsFolder: flags.runs, profile: profile.name, resume: flags.resume },
+      forceNewRun: flags["force-new-run"],
     });
     console.error(resultText(result));
     if (result.model && flags.name !== undefined) {

@@ -120,6 +120,28 @@ Deno.test("Ctrl-C ends a training with a checkpoint and status 130; --resume aut
   assert.equal(JSON.parse(resumed.out).run, result.run);
 });
 
+Deno.test("train --find-rate prints the losses by learning rate and writes no run; the guard's work is told", async () => {
+  const place = join(folder, "none"), guarded = join(folder, "guarded.yaml");
+  const found = await task("train", ...own, "--runs", place, "--find-rate", "--json");
+  assert.equal(found.code, 0, found.err);
+  const { rates, losses, smoothed, ...rest } = JSON.parse(found.out);
+  assert.deepEqual([losses.length, smoothed.length, rates[0]], [rates.length, rates.length, 1e-7]);
+  assert.match(found.err, /learning rate +mean loss/);
+  assert.match(found.err, /the loss (diverges at|does not diverge)[^]*\nthe loss falls /);
+  assert.ok(!("diverged" in rest) || rest.tenth === rest.diverged / 10);
+  await assert.rejects(Deno.stat(place), Deno.errors.NotFound);
+  await Deno.writeTextFile(
+    guarded,
+    settings.replace("batch: 4", "batch: 4, guard: { lossSpike: { deviations: 0.001, warmUp: 1 }, lasting: false }"),
+  );
+  const trained = await task("train", "--config", guarded, ...own.slice(2));
+  assert.equal(trained.code, 0, trained.err);
+  assert.match(
+    trained.err,
+    /the guard: [1-9]\d* steps skipped, \d+ incidents \(loss spike: skip.*\), learning rate times 1;/,
+  );
+});
+
 Deno.test("wrong arguments and input end with status 2 and one line", async () => {
   const bad = join(folder, "bad.yaml"), note = join(folder, "note.png");
   await Deno.writeTextFile(bad, settings.replace("sgd", "adagrad"));
@@ -134,6 +156,7 @@ Deno.test("wrong arguments and input end with status 2 and one line", async () =
     ],
     ["train", [...own, "--device", "tpu"], /--device: expected cpu, webgpu, cuda, found "tpu"/],
     ["train", [...own, "--resume", join(folder, "none")], /none: expected a checkpoint or the folder of a run/],
+    ["train", [...own, "--find-rate", "--resume", "auto"], /--find-rate: expected no --resume, .*found both/],
     ["train", [...own, "--resume", "x", "--force-new-run"], /expected either a checkpoint or --force-new-run/],
     [
       "train",

@@ -42,7 +42,7 @@ function figuresOf({ n, top1, top5, map50, ece, nll, ...report }: ModelReport): 
 
 /** The details of a report. */
 export function detailsOf(
-  { top1_ci95_groups, untempered, latency_ms, perGeneration, perSource, mostConfused }: ModelReport,
+  { untempered, perGeneration, perSource, mostConfused, ...report }: ModelReport,
   { split, command }: Pick<CardDetails, "split" | "command">,
 ): CardDetails {
   const plain = <T extends PartAccuracy>({ top1_ci95: [low, high], ...rest }: T) => ({
@@ -52,9 +52,9 @@ export function detailsOf(
   return {
     split,
     command,
-    ...(top1_ci95_groups ? { top1_ci95_groups: [...top1_ci95_groups] } : {}),
+    ...(report.top1_ci95_groups ? { top1_ci95_groups: [...report.top1_ci95_groups] } : {}),
     untempered,
-    ...(latency_ms ? { latency_ms } : {}),
+    ...(report.latency_ms ? { latency_ms: report.latency_ms } : {}),
     perGeneration: perGeneration.map(plain),
     perSource: perSource.map(plain),
     mostConfused: mostConfused.slice(0, PAIRS).map(({ truth, predicted, count }) => ({ truth, predicted, count })),

@@ -24,6 +24,7 @@ import { validationFigures } from "./figures.ts";
 import { monitorOf, optimizerOf, scheduleOf } from "./recipe.ts";
 import { buildTask, type TaskNetwork } from "./task/task.ts";
 import { Validator } from "./validation.ts";
+import { datasetOf } from "./without_style.ts";
 
 /** What is done to the healthy training. */
 export type CollapseCase = "undisturbed" | "overridden rate" | "lost weights" | "overridden rate, guarded";
@@ -91,7 +92,8 @@ export interface CollapseStudy {
 }
 
 /** Trains, disturbs, goes on. Throws as `trainExperiment` does, and WorkError when it was interrupted. */
-export async function studyCollapse(options: CollapseOptions): Promise<CollapseStudy> {
+export async function studyCollapse(given: CollapseOptions): Promise<CollapseStudy> {
+  const options = { ...given, data: datasetOf(given.data, given.config.data) };
   const { config, data, seed, healthyEpochs, factor = 100, device = "cpu", threads } = options;
   const { cases = ["undisturbed", "overridden rate", "lost weights", "overridden rate, guarded"] } = options;
   const after = config.training.epochs - healthyEpochs;

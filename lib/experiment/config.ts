@@ -88,6 +88,8 @@ const data = z.strictObject({
   background: z.union([z.literal("fixed"), z.tuple([byte, byte, byte])], { error: "fixed or [red, green, blue]" })
     .default("fixed"),
   augmentation: augmentation.default("none"),
+  /** A style of pictures (`pictureStyle`) that is left out of training and validation; the test is of its pictures alone. */
+  without: z.string().min(1).optional(),
   /**
    * groupBalanced: a group of near-duplicates counts once, and every species as often. positivePairs: of each species in a
    * batch two pictures, as unlike each other as there are.

@@ -51,6 +51,7 @@ export {
   type PartAccuracy,
   reportOf,
 } from "./evaluate_model.ts";
+export { findRate, type FindRateOptions } from "./find_rate.ts";
 export { compareWays, tempered, type WayFigures } from "./figures.ts";
 export { judgingGraph, OUTPUTS, shippedGraph, VIEWS, type Views, type Way, WAYS } from "./graphs.ts";
 export { buildClassifierOf, buildDetector, loadPretrained, type Pretrained } from "./network.ts";
@@ -92,7 +93,7 @@ export {
   type ShownSquare,
   type SquareSource,
 } from "./squares.ts";
-export { type DatasetHoldout, withoutStyle } from "./without_style.ts";
+export { type DatasetHoldout, datasetOf, withoutStyle } from "./without_style.ts";
 export { seenPictures } from "./seen_pictures.ts";
 export { trainExperiment, type TrainOptions, type TrainResult } from "./train_experiment.ts";
 export * from "./sweep/mod.ts";

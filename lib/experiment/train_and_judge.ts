@@ -11,6 +11,7 @@ import { type OpenedModel, openModel } from "./open_model.ts";
 import { splitPictures } from "./picture_sets.ts";
 import { projectFolder } from "./settings.ts";
 import { trainExperiment, type TrainOptions, type TrainResult } from "./train_experiment.ts";
+import { datasetOf } from "./without_style.ts";
 
 /** What a model said of a split. */
 export interface JudgedSplit extends ModelJudgement {
@@ -48,8 +49,9 @@ export async function trainAndJudge(
     throw new WorkError(`${result.folder}: expected a finished training, found one ${result.fit.reason}`);
   }
   const model = await openModel(result.folder, { device: options.device, threads: options.threads });
+  const own = datasetOf(data, config.data);
   const judgedSplit = async (split: "validation" | "test"): Promise<JudgedSplit> => {
-    const pictures = splitPictures(data, split);
+    const pictures = splitPictures(own, split);
     const judgement = await judgeModel(model, pictures, onProgress ? { onProgress } : {});
     const raw = judgement.distributions[OUTPUTS.probabilities]!;
     const probabilities = tempered(raw, model.card.temperature);

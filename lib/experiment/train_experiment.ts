@@ -4,24 +4,23 @@ import { basename, join } from "node:path";
 import { datasetPaths, type HardExamples } from "../data/mod.ts";
 import {
   currentCommit,
+  describeError,
   type Device,
   exists,
   type ProgressListener,
   sha256File,
+  WorkError,
   type YamlValue,
 } from "../runtime/mod.ts";
 import { configHash, describeEnvironment, runId, type RunLog, startRun } from "../track/mod.ts";
 import {
   backup,
   bestCheckpointPath,
-  compileStep,
-  compileTensorFlowStep,
   copyRun,
   fit,
   type FitCallbacks,
   type FitResult,
   groupBatches,
-  nominalBatch,
   readCheckpoint,
   type Step,
 } from "../train/mod.ts";
@@ -35,12 +34,14 @@ import { OUTPUTS, wayOutput } from "./graphs.ts";
 import { loadPretrained, type Pretrained } from "./network.ts";
 import { openModel } from "./open_model.ts";
 import { splitPictures } from "./picture_sets.ts";
-import { monitorOf, optimizerOf, scheduleOf } from "./recipe.ts";
+import { monitorOf, scheduleOf } from "./recipe.ts";
 import { chooseRun } from "./resume_run.ts";
 import { hardnessIn } from "./sampling.ts";
 import { shipModel, TOLERANCE } from "./ship.ts";
 import { buildTask, type TaskNetwork } from "./task/task.ts";
+import { compileTrainingStep } from "./training_step.ts";
 import { Validator } from "./validation.ts";
+import { datasetOf } from "./without_style.ts";
 
 /** Settings of `trainExperiment`. */
 export interface TrainOptions {
@@ -92,27 +93,17 @@ export interface TrainResult {
 /**
  * Trains a network and writes its run: `config.yaml`, `log.jsonl`, `checkpoints/`, `best/`, and at the end the best weights as
  * `model.onnx` with `classes.txt` and `model.json`. The same settings, data and seed give the same losses and weights on one
- * machine, whatever kills and resumes lie between. Throws InputError, TrainError or WorkError in one line.
+ * machine, whatever kills and resumes lie between. Throws InputError, TrainError or WorkError in one line; a WorkError where the
+ * guard ended training and there are no weights to ship.
  */
-export async function trainExperiment(options: TrainOptions): Promise<TrainResult> {
+export async function trainExperiment(given: TrainOptions): Promise<TrainResult> {
+  const options = { ...given, data: datasetOf(given.data, given.config.data) };
   const { config, data, seed, threads = navigator.hardwareConcurrency, warn = () => {}, signal } = options;
   const task = buildTask(config, { classes: data.classes.length, seed });
   const pretrained = await loadPretrained(task, config.model, { say: warn, signal });
-  const { batch, nominalBatch: nominal = batch } = config.training;
-  const { accumulate, decayFactor } = nominalBatch({ nominal, batch });
   const { device = "cpu", engine = "onnx" } = options;
-  const shared = {
-    model: task.graph,
-    loss: task.loss,
-    optimizer: optimizerOf(config.optimizer, { decayFactor: nominal === batch ? 1 : decayFactor }),
-    accumulate,
-    symbols: { N: batch },
-    seed,
-    ...(config.training.averageDecay === undefined ? {} : { averageDecay: config.training.averageDecay }),
-  };
-  await using step = engine === "tfjs"
-    ? await compileTensorFlowStep(shared)
-    : await compileStep({ ...shared, device, threads, recompute: config.training.recompute });
+  const { step: compiled, accumulate } = await compileTrainingStep(task, { config, seed, device, engine, threads });
+  await using step = compiled;
   const name = `${config.name}-${options.profile}`;
   const { backup: { to }, resumeFrom } = config.training;
   const chosen = await chooseRun({
@@ -183,6 +174,7 @@ class Training implements Disposable {
       validation: {
         every: training.validateEvery,
         monitor: monitorOf(training),
+        pictures: this.#pictures.total,
         ...(training.patience === undefined ? {} : { patience: training.patience }),
         run: async ({ epoch, signal }) => {
           const judgement = await this.#judge("one", signal), { way } = this.#validator;
@@ -251,7 +243,7 @@ class Training implements Disposable {
       ...task.describe(way),
       temperature,
       trainedOn: {
-        ...{ run: log.id, profile, seed, sources: data.sources.map(withoutFolders), split: data.splitMode },
+        ...{ run: log.id, profile, seed, sources: data.sources.map(withoutFolders), split: splitText(data, config) },
         ...{ background: config.data.background, boxes: config.data.boxes },
         pictures: {
           train: count(data.rows.train),
@@ -279,16 +271,26 @@ class Training implements Disposable {
   }
 
   /** Loads the best weights; of a training that a budget ended within an epoch the last ones, where they are better. */
-  async #loadBest({ best, reason, epochs, step: steps }: FitResult): Promise<{ epochs: number; steps: number }> {
+  async #loadBest(
+    { best, reason, epochs, step: steps, spoilt }: FitResult,
+  ): Promise<{ epochs: number; steps: number }> {
     const { log, task: { classes }, step } = this.#parts;
     const path = bestCheckpointPath(log.folder);
-    if (!best || !(await exists(path))) return { epochs, steps };
+    const refusal = (found: string) =>
+      new WorkError(`${path}: expected the best weights, for the guard found the last ones spoilt, found ${found}`);
+    if (!best || !(await exists(path))) {
+      if (spoilt) throw refusal("none");
+      return { epochs, steps };
+    }
     if ((reason === "step budget" || reason === "time budget") && best.step < steps) {
       const last = validationFigures(await this.#judge("one"), this.#validator.way, { classes })[best.metric]!;
       const { mode } = monitorOf(this.#options.config.training);
       if (mode === "max" ? last >= best.value : last <= best.value) return { epochs, steps };
     }
-    await step.load((await readCheckpoint(path)).state);
+    const { state } = await readCheckpoint(path).catch((error) => {
+      throw spoilt ? refusal(describeError(error)) : error;
+    });
+    await step.load(state);
     return { epochs: best.epoch + 1, steps: best.step };
   }
 
@@ -339,6 +341,11 @@ async function resolvedSettings(
     },
   };
   return JSON.parse(JSON.stringify(settings)); // without what is undefined
+}
+
+/** How the pictures were split, for a reader. */
+function splitText({ splitMode }: Dataset, { data: { without } }: TrainingConfig): string {
+  return without === undefined ? splitMode : `${splitMode}, without the style ${without}`;
 }
 
 /** The run of a checkpoint, or a file's name. */

@@ -67,6 +67,8 @@ export interface Validation {
   readonly every?: number;
   /** Decides the best. Without it no validation is better than another. */
   readonly monitor?: Monitor;
+  /** How many it looks at: of few, the guard takes no fall for a collapse that chance explains. Default: many. */
+  readonly pictures?: number;
   /** Stop after so many validations in a row that were not better than the best. Default: never. */
   readonly patience?: number;
 }
@@ -151,6 +153,7 @@ function checkOptions({ step, epochs, stepsPerEpoch, resume, ...options }: FitOp
   whole("stepsPerEpoch", stepsPerEpoch);
   whole("validation.every", validation?.every);
   whole("validation.patience", validation?.patience);
+  whole("validation.pictures", validation?.pictures);
   whole("budget.steps", budget?.steps);
   whole("maxNonFinite", maxNonFinite);
   whole("checkpoints.keep", checkpoints?.keep);

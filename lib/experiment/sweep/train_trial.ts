@@ -11,6 +11,7 @@ import { OUTPUTS } from "../graphs.ts";
 import { openModel } from "../open_model.ts";
 import { splitPictures } from "../picture_sets.ts";
 import { trainExperiment, type TrainOptions } from "../train_experiment.ts";
+import { datasetOf } from "../without_style.ts";
 import type { RunTrial } from "./run_sweep.ts";
 
 /** Settings of `trainTrials`: those of `trainExperiment` that all trials share. */
@@ -20,7 +21,8 @@ export type TrainTrialsOptions = Pick<
 >;
 
 /**
- * Trains trials by `trainExperiment`, without the test split: no sweep sees a picture of it. A run of the trial's name is gone on
+ * Trains trials by `trainExperiment`, without the test split: no sweep sees a picture of it. A trial with `data.without` is tested on
+ * the style's pictures of training and validation. A run of the trial's name is gone on
  * with, from its last checkpoint; also one that was finished, which a kill before the sweep's line leaves, and which halving
  * promotes.
  */
@@ -35,7 +37,7 @@ export function trainTrials({ data, ...options }: TrainTrialsOptions): RunTrial 
     });
     if (!result.model) return undefined;
     await using model = await openModel(result.folder, { device, threads });
-    const judgement = await judgeModel(model, splitPictures(blind, "validation"), {
+    const judgement = await judgeModel(model, splitPictures(datasetOf(blind, config.data), "validation"), {
       ...stopped,
       ...(onProgress ? { onProgress } : {}),
     });

@@ -190,7 +190,9 @@ export class FitLoop implements Disposable {
     }
     const { monitor } = validation, { best, waited } = this.#at;
     const findings = monitor && this.#isGuarded && figures[monitor.metric] !== undefined
-      ? this.#guard.checkValidation(figures, monitor, { best: best?.value, epoch, step: this.#step })
+      ? this.#guard.checkValidation(figures, monitor, {
+        ...{ best: best?.value, epoch, step: this.#step, pictures: validation.pictures },
+      })
       : undefined;
     const better = monitor !== undefined && isBetter(monitor, figures, best);
     this.#at.metrics = figures;

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import type { Batch } from "../batch.ts";
 import { checkpointName } from "../checkpoint.ts";
-import { inFolder, ofKind } from "../fit/fixture.ts";
+import { inFolder, ofKind, scripted, smallFit } from "../fit/fixture.ts";
 import { adamW } from "../optimizers.ts";
 import { fast, type Fault, faultyFit, quality, shuffledLabels, within, withNaN } from "./fixture.ts";
 
@@ -129,4 +129,25 @@ Deno.test("a single step can be answered by a stop or a rollback, or only logged
   });
   assert.deepEqual(responses(logged), ["loss spike: log", "gradient spike: log"]);
   assert.equal(logged.skipped, 0);
+});
+
+Deno.test("validations of three pictures that jump about send no healthy training back", async () => {
+  const curve = [1, 1, 2, 2, 2, 2, 0, 1, 2, 1].map((right) => right / 3);
+  const told = (pictures?: number) =>
+    inFolder((folder) =>
+      smallFit({
+        epochs: curve.length,
+        checkpoints: { folder, everyEpochs: 1 },
+        guard: { mostRollbacks: 0 },
+        validation: {
+          ...{ ...scripted(curve), monitor: { metric: "top1", mode: "max" } },
+          ...(pictures === undefined ? {} : { pictures }),
+        },
+      })
+    );
+  const three = await told(3);
+  assert.deepEqual([three.reason, three.incidents], ["finished", []]);
+  for (const each of [await told(), await told(300)]) {
+    assert.deepEqual([each.reason, responses(each)], ["guard", ["validation fall: stop"]]);
+  }
 });

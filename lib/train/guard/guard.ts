@@ -115,17 +115,22 @@ export class Guard {
     return findings;
   }
 
-  /** Looks at what a validation gave; `best` is the best before it. */
+  /** Looks at what a validation on so many pictures gave; `best` is the best before it. */
   checkValidation(
     figures: Readonly<Record<string, number>>,
     { metric, mode }: Monitor,
-    { best, step, epoch }: { best: number | undefined; step: number; epoch: number },
+    { best, step, epoch, pictures }: {
+      best: number | undefined;
+      step: number;
+      epoch: number;
+      pictures?: number | undefined;
+    },
   ): Finding[] {
     const { validationFall } = this.#settings, value = figures[metric]!;
     if (!validationFall) return [];
     const known = [...this.#state.figures];
     if (Number.isFinite(value)) push(this.#state.figures, value, FIGURES);
-    const limit = best === undefined ? NaN : fallLimit(known, best, { ...validationFall, mode });
+    const limit = best === undefined ? NaN : fallLimit(known, best, { ...validationFall, mode, pictures });
     // Half of a fall that would count puts the weights in doubt: no checkpoint of them is gone back to first.
     this.#isDoubtful = !Number.isFinite(value) ||
       (best !== undefined && Math.abs(best - value) > Math.abs(best - limit) / 2 &&
