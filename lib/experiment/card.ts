@@ -46,6 +46,17 @@ const details = z.strictObject({
   perGeneration: z.array(part.extend({ generation: z.int().min(1) })),
   perSource: z.array(part.extend({ source: z.string() })),
   mostConfused: z.array(z.strictObject({ truth: named, predicted: named, count: z.int().min(1) })),
+  /** On corrupted pictures, and against pictures of other things; of a sample. */
+  robustness: z.strictObject({
+    n: z.int().min(1),
+    clean: share,
+    /** Mean over all corruptions and severities, and of each corruption over its severities. */
+    mean: share,
+    corruptions: z.array(z.strictObject({ corruption: z.string(), mean: share })),
+    /** The confidence that tells other things best: the area under its curve. */
+    rejection: z.strictObject({ confidence: z.string(), others: z.int().min(1), auroc: share, auroc_ci95: interval })
+      .optional(),
+  }).optional(),
 });
 
 /** What `deno task evaluate` found of one split, beyond its figures. */

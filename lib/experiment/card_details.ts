@@ -3,6 +3,7 @@
 import type { CardDetails, CardFigures, ModelCard } from "./card.ts";
 import { readPackage, writeCard } from "./card.ts";
 import type { ModelReport, PartAccuracy } from "./evaluate_model.ts";
+import type { RobustnessReport } from "./robustness.ts";
 
 /** Of so few pictures of a kind nothing is said. */
 const FEW = 20;
@@ -16,10 +17,15 @@ const PAIRS = 10;
 export async function writeDetails(
   folder: string,
   report: ModelReport,
-  { split, command }: Pick<CardDetails, "split" | "command">,
+  { split, command, robustness }: Pick<CardDetails, "split" | "command"> & {
+    readonly robustness?: RobustnessReport | undefined;
+  },
 ): Promise<ModelCard> {
   const { card } = await readPackage(folder);
-  const details = detailsOf(report, { split, command });
+  const details: CardDetails = {
+    ...detailsOf(report, { split, command }),
+    ...(robustness ? { robustness: robustnessOf(robustness) } : {}),
+  };
   const written: ModelCard = {
     ...card,
     metrics: { ...card.metrics, [split]: figuresOf(report) },
@@ -28,6 +34,23 @@ export async function writeDetails(
   };
   await writeCard(folder, written);
   return written;
+}
+
+/** What a card tells of a report of `measureRobustness`. */
+function robustnessOf({ n, clean, mean, corruptions, rejection }: RobustnessReport): CardDetails["robustness"] {
+  const best = rejection?.confidences.toSorted((a, b) => b.auroc - a.auroc)[0];
+  return {
+    ...{ n, clean: clean.top1, mean },
+    corruptions: corruptions.map(({ corruption, mean }) => ({ corruption, mean })),
+    ...(rejection && best
+      ? {
+        rejection: {
+          ...{ confidence: best.confidence, others: rejection.others, auroc: best.auroc },
+          auroc_ci95: [...best.auroc_ci95],
+        },
+      }
+      : {}),
+  };
 }
 
 /** The figures of a report as a card has them. */

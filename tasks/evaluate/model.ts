@@ -1,6 +1,6 @@
 /** `deno task evaluate --model …`: a trained model judged on a split of its data set or on a folder of pictures. */
 
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { type Split, splits } from "../../lib/data/mod.ts";
 import {
   evaluateModel,
@@ -10,7 +10,9 @@ import {
   type OpenedModel,
   openModel,
   type PartAccuracy,
+  type RobustnessReport,
   splitPictures,
+  writeDetails,
 } from "../../lib/experiment/mod.ts";
 import { plainTable, progress } from "../../lib/notebook/mod.ts";
 import { type Device, DEVICES, InputError, integerFlag, runCommand } from "../../lib/runtime/mod.ts";
@@ -39,6 +41,7 @@ export function model(args: readonly string[]): Promise<never> {
         ...{ type: "string", value: "LIST", default: "made,emoji" },
         help: "of --robustness: what shows no Pokémon, of made, emoji, folder:DIR; empty for none",
       },
+      card: { type: "boolean", help: "also write figures, details and known failures into the model's card" },
       "no-latency": { type: "boolean", help: "do not measure the time of one picture" },
     },
     async run({ model: name, split = "test", images, data, runs, device, batch, limit, others, ...flags }) {
@@ -52,6 +55,11 @@ export function model(args: readonly string[]): Promise<never> {
       if (!(DEVICES as readonly string[]).includes(device)) {
         throw new InputError(`--device: expected ${DEVICES.join(", ")}, found "${device}"`);
       }
+      if (flags.card && (images !== undefined || split === "train")) {
+        throw new InputError(
+          `--card: expected --split validation or test, found ${images === undefined ? split : "--images"}`,
+        );
+      }
       const size = integerFlag("batch", batch, 1, 1024), most = integerFlag("limit", limit, 1, 1e6);
       await using opened = await openModel(name, { runs, device: device as Device });
       const dataset = images === undefined ? await dataOf(opened, data) : undefined;
@@ -60,13 +68,24 @@ export function model(args: readonly string[]): Promise<never> {
         ...{ batch: size, latency: !flags["no-latency"], onProgress: progress("evaluate") },
       });
       console.error(reportText(report));
-      if (!flags.robustness) return report;
+      const write = async (robustness?: RobustnessReport) => {
+        if (!flags.card) return;
+        const command = `deno task evaluate --model ${basename(opened.folder)} --split ${split}` +
+          (robustness ? " --robustness" : "");
+        await writeDetails(opened.folder, report, { split: split as "validation" | "test", command, robustness });
+        console.error(`${join(opened.folder, "model.json")}: written`);
+      };
+      if (!flags.robustness) {
+        await write();
+        return report;
+      }
       const source = dataset ? { dataset, split: split as Split } : { folder: images! };
       const validation = dataset && split === "test" ? { dataset, split: "validation" } as const : undefined;
       const robustness = await robustnessOf(opened, source, {
         ...{ limit: most, batch: size, validation, others: others.split(",").filter((each) => each !== "") },
       });
       console.error(robustnessText(robustness));
+      await write(robustness);
       return { ...report, robustness };
     },
   }, args);
