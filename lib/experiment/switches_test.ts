@@ -12,9 +12,7 @@ import { inRuns, makeSmallData, smallConfig, trainedLosses } from "./fixture.ts"
 import { loadPretrained } from "./network.ts";
 import { openModel } from "./open_model.ts";
 import { splitPictures } from "./picture_sets.ts";
-import { trainTrials } from "./sweep/train_trial.ts";
 import { buildTask } from "./task/task.ts";
-import { trainAndJudge } from "./train_and_judge.ts";
 import { trainExperiment, type TrainOptions } from "./train_experiment.ts";
 
 const small = await makeSmallData();
@@ -193,66 +191,3 @@ Deno.test("a detector averages crops for the species and keeps the boxes of the 
     assert.equal(report.top1, crops.model!.card.metrics.validation!.top1);
     assert.ok(report.map50 !== undefined);
   }));
-
-Deno.test("without a style a training sees no picture of it and is tested on it alone, in a sweep on those of training", () =>
-  inRuns(async (runs) => {
-    const config = smallConfig({ epochs: 1 }, { model, data: { background, without: "back" } });
-    const { folder, model: made } = await trainExperiment({ ...common, config, runsFolder: runs });
-    const { train: kept, validation, test } = holdOutRows("back");
-    assert.ok(test > 0 && kept < data.rows.train.length);
-    assert.deepEqual(made!.card.trainedOn.pictures, { train: kept, validation, test });
-    assert.equal(made!.card.trainedOn.split, "as built, without the style back");
-    assert.equal(made!.card.metrics.test!.n, test);
-    assert.equal((await readRun(folder)).steps.length, Math.floor(kept / 4));
-    const again = await trainAndJudge({ ...common, config, runsFolder: join(runs, "judged") });
-    await using _ = again.model;
-    assert.deepEqual([again.validation.report.n, again.test.report.n], [validation, test]);
-    const tried = await trainTrials(common)({
-      trial: { number: 1, variant: 1, label: "a", parameters: {}, overlay: {}, seed: 7 },
-      ...{ config, seed: 7, runsFolder: join(runs, "trials") },
-    });
-    assert.equal(tried!.answers!.length, tried!.validation.n);
-    await assert.rejects(
-      trainExperiment({ ...common, runsFolder: runs, config: smallConfig({}, { model, data: { without: "beck" } }) }),
-      /^InputError: style: expected .*back.*, found "beck"$/,
-    );
-  }));
-
-Deno.test("a training that the guard ended without a checkpoint to go back to ships nothing", () =>
-  inRuns(async (runs) => {
-    const config = smallConfig(
-      { epochs: 9, guard: { lossSpike: { response: "rollback", deviations: 0.01, warmUp: 1 } } },
-      { model, data: { background } },
-    );
-    const callbacks: TrainOptions["callbacks"] = [{
-      async onStep() {
-        for await (const { name } of Deno.readDir(runs)) {
-          for (const part of ["checkpoints", "best"]) {
-            await Deno.remove(join(runs, name, part), { recursive: true }).catch(() => {});
-            await Deno.mkdir(join(runs, name, part));
-          }
-        }
-      },
-    }];
-    await assert.rejects(
-      trainExperiment({ ...common, config, runsFolder: runs, callbacks }),
-      /^WorkError: .*checkpoint\.safetensors: expected the best weights, for the guard found the last ones spoilt, found none$/,
-    );
-    for await (const { name } of Deno.readDir(runs)) {
-      const files = (await Array.fromAsync(Deno.readDir(join(runs, name)))).map((file) => file.name);
-      assert.ok(!files.includes("model.onnx") && !files.includes("model.json"));
-    }
-  }));
-
-/** How many pictures of each split there are without a style, by the rule: its groups leave train and validation, it alone is tested. */
-function holdOutRows(style: string) {
-  const all = [...data.rows.train, ...data.rows.validation, ...data.rows.test];
-  const isOf = ({ path }: { path: string }) => path.startsWith(`${style}/`);
-  const groups = new Set(all.filter(isOf).map(({ group }) => group));
-  const left = (rows: typeof all) => rows.filter(({ group }) => !groups.has(group)).length;
-  return {
-    train: left([...data.rows.train]),
-    validation: left([...data.rows.validation]),
-    test: all.filter(isOf).length,
-  };
-}

@@ -159,3 +159,29 @@ Deno.test("a classifier is trained, judged, shipped, opened and asked as a detec
       /model\.pretrained: expected none or a checkpoint \(\.safetensors\) for the family residual, found "darknet53"/,
     );
   }));
+
+Deno.test("a training that the guard ended without a checkpoint to go back to ships nothing", () =>
+  inRuns(async (runs) => {
+    const config = smallConfig(
+      { epochs: 9, guard: { lossSpike: { response: "rollback", deviations: 0.01, warmUp: 1 } } },
+      { model: { family: "residual", width: 0.1, size: 32 } },
+    );
+    const callbacks: TrainOptions["callbacks"] = [{
+      async onStep() {
+        for await (const { name } of Deno.readDir(runs)) {
+          for (const part of ["checkpoints", "best"]) {
+            await Deno.remove(join(runs, name, part), { recursive: true }).catch(() => {});
+            await Deno.mkdir(join(runs, name, part));
+          }
+        }
+      },
+    }];
+    await assert.rejects(
+      trainExperiment({ ...common, config, runsFolder: runs, callbacks }),
+      /^WorkError: .*checkpoint\.safetensors: expected the best weights, for the guard found the last ones spoilt, found none$/,
+    );
+    for await (const { name } of Deno.readDir(runs)) {
+      const files = (await Array.fromAsync(Deno.readDir(join(runs, name)))).map((file) => file.name);
+      assert.ok(!files.includes("model.onnx") && !files.includes("model.json"));
+    }
+  }));

@@ -76,6 +76,9 @@ export const sweepConfigSchema = z.discriminatedUnion("method", [
     ...{ ...shared, ...trained, method: z.literal("ablation") },
     /** By name, each applied alone. */
     switches: z.record(z.string().min(1), overlay.refine(isFilled, some)).refine(isFilled, some),
+    /** Of the switches only these, in this order: a profile's choice. Default: all. */
+    only: z.array(z.string()).min(1).refine((all) => new Set(all).size === all.length, { error: "different switches" })
+      .optional(),
   }),
 ], { error: "grid, random, halving or ablation" }).superRefine((sweep, context) => {
   const refuse = (path: string[], message: string) => context.addIssue({ code: "custom", path, message });
@@ -86,6 +89,9 @@ export const sweepConfigSchema = z.discriminatedUnion("method", [
       const unknown = unknownSetting(part);
       if (unknown !== undefined) refuse(["switches", name, ...unknown], "a setting of a training");
       if (name === BASE) refuse(["switches", name], `another name than that of the base, "${BASE}"`);
+    }
+    for (const [index, name] of (sweep.only ?? []).entries()) {
+      if (!Object.hasOwn(sweep.switches, name)) refuse(["only", String(index)], "the name of a switch");
     }
     return;
   }

@@ -66,6 +66,12 @@ Deno.test("switches of an ablation are settings of a training, and none is calle
   );
   assert.throws(() => check("{}"), /switches: expected at least one/);
   assert.throws(() => check("{ x: {} }"), /switches\.x: expected at least one/);
+  const two = "{ x: { data: { view: content } }, y: { data: { boxes: content } } }\nonly: ";
+  const chosen = planTrials(check(`${two}[y]`), { seed: 1 });
+  assert.deepEqual(chosen.map(({ label }) => label), ["base", "y"]);
+  assert.deepEqual(chosen[1]!.overlay, { data: { boxes: "content" } });
+  assert.throws(() => check(`${two}[z]`), /only\.0: expected the name of a switch, found "z"/);
+  assert.throws(() => check(`${two}[y, y]`), /only: expected different switches/);
 });
 
 Deno.test("every shipped sweep can be read, and all its trials are possible with every profile", async () => {
@@ -81,4 +87,24 @@ Deno.test("every shipped sweep can be read, and all its trials are possible with
     files++;
   }
   assert.ok(files >= 2);
+});
+
+Deno.test("the ablation's lists of transforms are the quick profile's without some of them, or with one more", async () => {
+  const sweep = await readSweepConfig(join(projectFolder, "configs", "sweeps", "ablation.yaml"));
+  assert.ok(sweep.method === "ablation");
+  const { data } = await readTrainingConfig(join(projectFolder, sweep.base), { profile: "quick" });
+  const texts = (list: unknown) => (list as unknown[]).map((each) => JSON.stringify(each));
+  const whole = texts(data.augmentation), gone: string[] = [];
+  for (const [name, part] of Object.entries(sweep.switches)) {
+    const { augmentation } = (part["data"] ?? {}) as { augmentation?: unknown };
+    if (!Array.isArray(augmentation)) continue;
+    const own = texts(augmentation), kept = whole.filter((each) => own.includes(each));
+    if (name.startsWith("without ")) {
+      assert.deepEqual(own, kept, name);
+      gone.push(...whole.filter((each) => !own.includes(each)));
+    } else {
+      assert.deepEqual([own.slice(0, -1), own.length], [whole, whole.length + 1], name);
+    }
+  }
+  assert.deepEqual(gone.sort(), [...whole].sort(), "each is taken away once");
 });

@@ -28,7 +28,8 @@ export function planTrials(sweep: SweepConfig, { seed }: { readonly seed: number
   const variants = sweep.method === "ablation"
     ? [
       { label: BASE, parameters: {}, overlay: {} },
-      ...Object.entries(sweep.switches).map(([label, overlay]) => ({ label, parameters: {}, overlay })),
+      ...(sweep.only ?? Object.keys(sweep.switches))
+        .map((label) => ({ label, parameters: {}, overlay: sweep.switches[label]! })),
     ]
     : combinations(sweep, sweep.seed ?? seed).map((parameters) => ({
       label: Object.entries(parameters).map(([path, value]) => `${path} ${valueText(value)}`).join(", "),
