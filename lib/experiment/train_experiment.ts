@@ -25,7 +25,7 @@ import {
   type Step,
 } from "../train/mod.ts";
 import { type ModelCard, type ModelPackage, writeCard, writePackage } from "./card.ts";
-import type { TrainingConfig } from "./config.ts";
+import { isClassifier, type TrainingConfig } from "./config.ts";
 import type { Dataset } from "./dataset.ts";
 import { judgeModel } from "./evaluate_model.ts";
 import { type Feeding, openTrainingPictures, type TrainingPictures, type ValidationPictures } from "./feeding.ts";
@@ -227,7 +227,8 @@ class Training implements Disposable {
     const card: Omit<ModelCard, "format" | "file" | "classes"> = {
       weights: "float32",
       name: log.id,
-      about: `${config.model.family} of ${classes} species at ${task.size} px.`,
+      about: `A ${isClassifier(config.model.family) ? "classifier" : "detector"} of ` +
+        `${classes.toLocaleString("en-US")} species at ${task.size} px (${config.model.family}).`,
       input: {
         ...{
           name: "images",

@@ -12,9 +12,9 @@ export function collapseLossFigure({ healthy, cases, factor }: CollapseStudy): F
   const first = healthy.epochs[0]!.loss;
   return Figure.line({
     title: "The loss of every step",
-    caption: `The fall is at step ${at}. The loss was ${first.toPrecision(3)} in the first epoch; it rises to ` +
-      `${largest("overridden rate").toPrecision(3)} at ${factor} times the rate and to ` +
-      `${largest("lost weights").toPrecision(3)} where training begins anew.`,
+    caption: `The fall is at step ${at}. The loss was ${rounded(first)} in the first epoch; it rises to ` +
+      `${rounded(largest("overridden rate"))} at ${factor} times the rate and to ` +
+      `${rounded(largest("lost weights"))} where training begins anew.`,
     x: { title: "step" },
     y: { title: "loss", log: true },
     series: [healthy, ...cases].map(({ name, steps }) => ({
@@ -74,7 +74,7 @@ export function readingTable(
     readonly toChance: number;
   },
 ): ReturnType<typeof table> {
-  const times = (value: number) => `${value.toPrecision(2)} ×`;
+  const times = (value: number) => `${rounded(value)} ×`;
   const row = (what: string, of: (reading: Reading) => string, published: string) => ({
     what,
     ...Object.fromEntries(readings.map((reading) => [reading.name, of(reading)])),
@@ -97,6 +97,11 @@ export function readingTable(
       `${ORIGINAL_RUN.species} species. By chance a class of equally frequent ones has an average precision of about 1 in ` +
       `${ORIGINAL_RUN.species}.`,
   });
+}
+
+/** Two significant digits below 100, whole numbers above. */
+function rounded(value: number): string {
+  return value >= 100 ? Math.round(value).toLocaleString("en-US") : Number(value.toPrecision(2)).toString();
 }
 
 function finiteLoss({ loss }: { readonly loss: number }): number {
