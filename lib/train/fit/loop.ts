@@ -263,8 +263,10 @@ export class FitLoop implements Disposable {
     const told: GuardIncident = {
       ...incident,
       response,
-      cause: response === "stop" ? `${goneBack}: training ends` : `${goneBack}, learning rate times ${Number(rateFactor.toPrecision(6))}` +
-        (trouble.times > 1 ? `, steps ${trouble.from} to ${trouble.until - 1} go by` : ""),
+      cause: response === "stop"
+        ? `${goneBack}: training ends`
+        : `${goneBack}, learning rate times ${Number(rateFactor.toPrecision(6))}` +
+          (trouble.times > 1 ? `, steps ${trouble.from} to ${trouble.until - 1} go by` : ""),
       rollback: {
         ...{ file, step: target.state.step, epoch, stepInEpoch, rateFactor },
         ...(response === "rollback" && trouble.times > 1 && passes ? { passes } : {}),
