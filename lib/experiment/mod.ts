@@ -97,4 +97,4 @@ export { type DatasetHoldout, datasetOf, withoutStyle } from "./without_style.ts
 export { seenPictures } from "./seen_pictures.ts";
 export { trainExperiment, type TrainOptions, type TrainResult } from "./train_experiment.ts";
 export * from "./sweep/mod.ts";
-export { type JudgedSplit, type StudiedModel, trainAndJudge } from "./train_and_judge.ts";
+export { type JudgedSplit, reviewTrained, type StudiedModel, trainAndJudge } from "./train_and_judge.ts";

@@ -2,8 +2,8 @@
 
 import { join } from "node:path";
 import { type Classification, judgeClassification, type Scores } from "../evaluate/mod.ts";
-import { WorkError, type YamlValue } from "../runtime/mod.ts";
-import { configHash, readRun, type Run } from "../track/mod.ts";
+import { exists, WorkError, type YamlValue } from "../runtime/mod.ts";
+import { configHash, listRunFolders, readRun, type Run } from "../track/mod.ts";
 import { judgeModel, type ModelJudgement, type ModelReport, reportOf } from "./evaluate_model.ts";
 import { tempered } from "./figures.ts";
 import { OUTPUTS } from "./graphs.ts";
@@ -41,14 +41,45 @@ export async function trainAndJudge(
     & Omit<TrainOptions, "resume" | "runsFolder">
     & { readonly runsFolder?: string },
 ): Promise<StudiedModel> {
-  const { data, seed, onProgress } = options;
-  const settings = JSON.parse(JSON.stringify({ config, seed, split: data.splitMode })) as YamlValue;
-  const name = `${config.name}-${configHash(settings).slice(0, 8)}`;
+  const name = nameOf({ config, ...options });
   const result = await trainExperiment({ ...options, config: { ...config, name }, runsFolder, resume: "auto" });
   if (!result.model) {
     throw new WorkError(`${result.folder}: expected a finished training, found one ${result.fit.reason}`);
   }
-  const model = await openModel(result.folder, { device: options.device, threads: options.threads });
+  return { ...await study(result.folder, { config, ...options }), result };
+}
+
+/**
+ * The newest finished training that `trainAndJudge` did with these settings, looked at as it does; undefined where there is none.
+ * Nothing is trained.
+ */
+export async function reviewTrained(
+  { runsFolder = join(projectFolder, "runs"), ...options }:
+    & Pick<TrainOptions, "config" | "data" | "profile" | "seed" | "device" | "threads" | "onProgress">
+    & { readonly runsFolder?: string },
+): Promise<Omit<StudiedModel, "result"> | undefined> {
+  const name = `${nameOf(options)}-${options.profile}`;
+  for (const id of (await listRunFolders(runsFolder)).toReversed()) { // ids begin with the time
+    const folder = join(runsFolder, id);
+    if (id.includes(name) && await exists(join(folder, "model.json"))) return await study(folder, options);
+  }
+  return undefined;
+}
+
+/** A training's name with the hash of its settings. */
+function nameOf({ config, seed, data }: Pick<TrainOptions, "config" | "seed" | "data">): string {
+  const settings = JSON.parse(JSON.stringify({ config, seed, split: data.splitMode })) as YamlValue;
+  return `${config.name}-${configHash(settings).slice(0, 8)}`;
+}
+
+async function study(
+  folder: string,
+  { config, data, device, threads, onProgress }: Pick<
+    TrainOptions,
+    "config" | "data" | "device" | "threads" | "onProgress"
+  >,
+): Promise<Omit<StudiedModel, "result">> {
+  const model = await openModel(folder, { device, threads });
   const own = datasetOf(data, config.data);
   const judgedSplit = async (split: "validation" | "test"): Promise<JudgedSplit> => {
     const pictures = splitPictures(own, split);
@@ -59,8 +90,7 @@ export async function trainAndJudge(
     return { ...judgement, raw, probabilities, judged, report: reportOf(model, pictures.name, judgement) };
   };
   return {
-    result,
-    run: await readRun(result.folder),
+    run: await readRun(folder),
     model,
     validation: await judgedSplit("validation"),
     test: await judgedSplit("test"),

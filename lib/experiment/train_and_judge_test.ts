@@ -7,7 +7,7 @@ import { listRuns } from "../track/mod.ts";
 import { openDataset } from "./dataset.ts";
 import { makeSmallData, smallConfig } from "./fixture.ts";
 import { seenPictures } from "./seen_pictures.ts";
-import { trainAndJudge } from "./train_and_judge.ts";
+import { reviewTrained, trainAndJudge } from "./train_and_judge.ts";
 
 const small = await makeSmallData();
 Deno.test.afterAll(async () => await small[Symbol.asyncDispose]());
@@ -29,6 +29,10 @@ Deno.test("trainAndJudge() goes on with an interrupted run of the same settings 
   const runs = await listRuns(runsFolder);
   assert.equal(runs.length, 2, "the interrupted one was gone on with, not the one with other settings");
   assert.deepEqual([other.run.resumes.length, found.run.resumes.length], [0, 1]);
+  const reviewed = await reviewTrained({ ...common, config: smallConfig() });
+  await using _reviewed = reviewed!.model;
+  assert.deepEqual([reviewed!.run.id, reviewed!.test.report], [found.run.id, found.test.report]);
+  assert.equal(await reviewTrained({ ...common, config: smallConfig({ epochs: 9 }) }), undefined);
   const { labels, raw, probabilities, judged, report } = found.test;
   assert.equal(labels.length, data.rows.test.length);
   assert.equal(report.top1, model.card.metrics.test!.top1);
