@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { copyPackage, findModel, openModel } from "../lib/experiment/mod.ts";
 import { InputError, runCommand } from "../lib/runtime/mod.ts";
 
-const WEIGHTS = ["float32", "float16", "int8"] as const;
+const WEIGHTS = ["float32", "float16", "int8", "mixed"] as const;
 
 await runCommand({
   usage: "deno task export",

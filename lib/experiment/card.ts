@@ -142,7 +142,7 @@ export const cardSchema = z.strictObject({
   /** Where the model fails, in sentences that are made from the details. */
   knownFailures: z.array(z.string()).optional(),
   /** How the weights lie in the file; computing is in float32 with each. */
-  weights: z.enum(["float32", "float16", "int8"]).default("float32"),
+  weights: z.enum(["float32", "float16", "int8", "mixed"]).default("float32"),
   /** Whose pictures it learned from, and what one may do with the model. */
   provenance: z.strictObject({ pictures: z.string(), licence: z.string() }).optional(),
 });

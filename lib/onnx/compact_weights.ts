@@ -6,8 +6,11 @@ import { cast, dequantizeLinear } from "./ops/mod.ts";
 import { replaceUses } from "./rewrite.ts";
 import type { Value } from "./value.ts";
 
-/** How weights are kept: as halves, or as whole numbers with one scale a channel. */
-export type WeightStorage = "float16" | "int8";
+/** How weights are kept: as halves, as whole numbers with one scale a channel, or the large tensors so and the others as halves. */
+export type WeightStorage = "float16" | "int8" | "mixed";
+
+/** From so many elements on "mixed" takes int8: the last layers of a body, which hold most of the weights. */
+const LARGE = 1_000_000;
 
 /** What has fewer elements stays as it is: biases and scales, in which each bit counts. */
 const SMALLEST = 512;
@@ -25,7 +28,8 @@ export function compactWeights(graph: Graph, storage: WeightStorage): number {
     !graph.outputs.includes(value)
   );
   const made = chosen.map((value) => {
-    const wide = storage === "float16"
+    const halved = storage === "float16" || (storage === "mixed" && value.tensor!.data.length < LARGE);
+    const wide = halved
       ? cast(graph.constant(halves(value.tensor!), { name: `${value.name}.float16` }), "float32")
       : dequantised(graph, value, channelAxis(value, consumers.get(value) ?? []));
     replaceUses(graph, value, wide);

@@ -35,6 +35,20 @@ function network(): Graph {
   return graph;
 }
 
+Deno.test("mixed: tensors of a million weights and more become int8, smaller ones float16", () => {
+  const graph = new Graph("mixed");
+  const x = graph.input("x", "float32", ["N", 1000]);
+  const parameter = (name: string, shape: [number, number]) =>
+    graph.parameter(name, { shape, init: () => new Float32Array(shape[0] * shape[1]).fill(0.5) });
+  graph.output(matMul(matMul(x, parameter("large", [1000, 1000])), parameter("small", [1000, 999])), "y");
+  assert.equal(compactWeights(graph, "mixed"), 2);
+  assert.deepEqual(graph.initialisers.map(({ name, dtype }) => [name, dtype]).sort(), [
+    ["large.int8", "int8"],
+    ["large.scale", "float32"],
+    ["small.float16", "float16"],
+  ]);
+});
+
 for (const storage of ["float16", "int8"] as const) {
   Deno.test(`${storage} weights: each as near as its channel's scale allows, computed in float32`, async () => {
     const expected = network(), graph = network();
