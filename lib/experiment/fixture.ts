@@ -6,6 +6,7 @@ import { buildDataset, openSource } from "../data/mod.ts";
 import { Random } from "../runtime/mod.ts";
 import { speciesNames } from "../species/mod.ts";
 import { type TrainingConfig, trainingConfigSchema } from "./config.ts";
+import { type Dataset, openDataset } from "./dataset.ts";
 import { lossesOf, readRun } from "../track/mod.ts";
 import { trainExperiment, type TrainOptions } from "./train_experiment.ts";
 
@@ -44,6 +45,14 @@ export async function makeSmallData({ species = 3, drawings = 8 } = {}): Promise
   const source = await openSource(`folder:${raw}`);
   await buildDataset({ source, out: dataFolder, names: speciesNames, species, workers: 1 });
   return { folder, raw, dataFolder, [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }) };
+}
+
+/** Small data, opened, in which every second picture of training has the style "back". */
+export async function makeTwoStyles(): Promise<SmallData & { readonly data: Dataset }> {
+  const small = await makeSmallData();
+  const opened = await openDataset({ dataFolder: small.dataFolder, species: 3 });
+  const train = opened.rows.train.map((row, i) => i % 2 === 0 ? row : { ...row, path: `back/${row.path}` });
+  return { ...small, data: { ...opened, rows: { ...opened.rows, train } } };
 }
 
 type Input = NonNullable<Parameters<typeof trainingConfigSchema.parse>[0]>;

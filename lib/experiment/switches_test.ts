@@ -6,21 +6,17 @@ import { fromFile, toModel } from "../onnx/mod.ts";
 import { openSession, Random, tensor, toNumbers } from "../runtime/mod.ts";
 import { lossesOf, readRun } from "../track/mod.ts";
 import { bestCheckpointPath } from "../train/mod.ts";
-import { openDataset } from "./dataset.ts";
 import { evaluateModel } from "./evaluate_model.ts";
-import { inRuns, makeSmallData, smallConfig, trainedLosses } from "./fixture.ts";
+import { inRuns, makeTwoStyles, smallConfig, trainedLosses } from "./fixture.ts";
 import { loadPretrained } from "./network.ts";
 import { openModel } from "./open_model.ts";
 import { splitPictures } from "./picture_sets.ts";
 import { buildTask } from "./task/task.ts";
 import { trainExperiment, type TrainOptions } from "./train_experiment.ts";
 
-const small = await makeSmallData();
+const small = await makeTwoStyles();
 Deno.test.afterAll(async () => await small[Symbol.asyncDispose]());
-const opened = await openDataset({ dataFolder: small.dataFolder, species: 3 });
-/** Every second picture of training has the style "back". */
-const train = opened.rows.train.map((row, i) => i % 2 === 0 ? row : { ...row, path: `back/${row.path}` });
-const data = { ...opened, rows: { ...opened.rows, train } };
+const { data } = small;
 const common = { data, profile: "test", seed: 7, threads: 1, workers: 0 } as const;
 const model = { family: "residual", width: 0.1, size: 32 } as const;
 const background = [124, 124, 124];
@@ -44,7 +40,7 @@ Deno.test("hard examples, a curriculum, dropout and stochastic depth: each chang
       trainedLosses({ ...common, config, runsFolder: join(runs, "each") });
     const curriculum = { pacing: "linear", start: 0.5, epochs: 3, styles: { back: 1 }, other: 0 };
     const hard = { share: 0.5 }, drops = { dropout: 0.2, dropPath: 0.2 };
-    const perEpoch = Math.floor(train.length / 4), delay = 2 + Math.floor(8 / perEpoch);
+    const perEpoch = Math.floor(data.rows.train.length / 4), delay = 2 + Math.floor(8 / perEpoch);
     assert.ok(delay < 7);
     const plain = await losses(settings()), mined = await losses(settings({ hard }));
     assert.deepEqual(mined.slice(0, delay * perEpoch), plain.slice(0, delay * perEpoch));

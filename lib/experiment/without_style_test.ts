@@ -3,18 +3,14 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { readRun } from "../track/mod.ts";
-import { openDataset } from "./dataset.ts";
-import { inRuns, makeSmallData, smallConfig } from "./fixture.ts";
+import { inRuns, makeTwoStyles, smallConfig } from "./fixture.ts";
 import { trainTrials } from "./sweep/train_trial.ts";
 import { trainAndJudge } from "./train_and_judge.ts";
 import { trainExperiment } from "./train_experiment.ts";
 
-const small = await makeSmallData();
+const small = await makeTwoStyles();
 Deno.test.afterAll(async () => await small[Symbol.asyncDispose]());
-const opened = await openDataset({ dataFolder: small.dataFolder, species: 3 });
-/** Every second picture of training has the style "back". */
-const train = opened.rows.train.map((row, i) => i % 2 === 0 ? row : { ...row, path: `back/${row.path}` });
-const data = { ...opened, rows: { ...opened.rows, train } };
+const { data } = small;
 const common = { data, profile: "test", seed: 7, threads: 1, workers: 0 } as const;
 const model = { family: "residual", width: 0.1, size: 32 } as const;
 const background = [124, 124, 124];
