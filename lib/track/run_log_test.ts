@@ -141,7 +141,7 @@ Deno.test({
       const path = join(runs, "a", "log.jsonl");
       await Deno.remove(path);
       await Deno.symlink("/dev/full", path);
-      using log = new RunLog(join(runs, "a"), "a", await lockFolder(join(runs, "a")), 0);
+      using log = new RunLog(join(runs, "a"), "a", await lockFolder(join(runs, "a")));
       assert.throws(() => log.append(stepEvent(0, 0, 1)), /^WorkError: .*log.jsonl: no space left on the disk/);
     }),
 });
