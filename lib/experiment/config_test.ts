@@ -46,7 +46,7 @@ Deno.test("every profile's overlay is valid, and lays over only what it names", 
     const { nominalBatch, patience, ...training } = small.training;
     assert.equal(nominalBatch, training.batch, "or the decay of weights is another");
     assert.deepEqual([patience, training], [10, plain.training], profile);
-    assert.deepEqual([small.loss.labelSmoothing, small.prediction.views], [0.1, "none"], profile);
+    assert.deepEqual([small.loss.labelSmoothing, small.prediction], [0.1, plain.prediction], profile);
     const { clipNorm: _, ...optimizer } = small.optimizer;
     assert.deepEqual(optimizer, plain.optimizer, profile);
   }
