@@ -1,7 +1,7 @@
 /** `deno task export`: a model as a package for a target. */
 
 import { join } from "node:path";
-import { copyPackage, findModel, openModel } from "../lib/experiment/mod.ts";
+import { copyPackage, openModel } from "../lib/experiment/mod.ts";
 import { InputError, runCommand } from "../lib/runtime/mod.ts";
 
 const WEIGHTS = ["float32", "float16", "int8", "mixed"] as const;
@@ -33,8 +33,7 @@ await runCommand({
     if ((pictures === undefined) !== (licence === undefined)) {
       throw new InputError("deno task export: expected --pictures and --licence together, found one of them");
     }
-    const folder = model === undefined ? undefined : await findModel(model, { runs });
-    await using opened = await openModel(folder, { runs });
+    await using opened = await openModel(model, { runs });
     const { card, folder: file } = await copyPackage(opened.folder, out ?? join("models", `${opened.card.name}-onnx`), {
       weights: kept,
       ...(pictures !== undefined && licence !== undefined ? { provenance: { pictures, licence } } : {}),

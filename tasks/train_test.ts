@@ -163,7 +163,10 @@ Deno.test("wrong arguments and input end with status 2 and one line", async () =
       [...own, "--source", "sprites"],
       /--source: expected folder:.*, which .* was built from, found "sprites"/,
     ],
-    ["evaluate", ["--model", "large"], /--model: expected a name under models\/.*, found "large"/],
+    ["export", ["--target", "toaster"], /--target: expected onnx, found "toaster"/],
+    ["export", ["--weights", "int4"], /--weights: expected float32, float16, int8, mixed, found "int4"/],
+    ["export", ["--licence", "MIT"], /expected --pictures and --licence together, found one of them/],
+    ["evaluate", ["--model", "large", "--runs", runs], /--model: expected a name under models\/.*, found "large"/],
     ["predict", [], /expected IMAGE…, found none/],
     ["predict", [note, "--model", join(folder, "none.onnx")], /--model: expected/],
   ];

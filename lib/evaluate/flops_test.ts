@@ -13,6 +13,7 @@ import {
   reshape,
   softmax,
 } from "../onnx/mod.ts";
+import { residualNet } from "../models/mod.ts";
 import { EvaluateError } from "./errors.ts";
 import { countOperations, countParameters } from "./flops.ts";
 import { darknet53, vgg16, yolov3, yolov3Tiny } from "./published_networks.ts";
@@ -32,6 +33,13 @@ Deno.test("Darknet's networks cost the operations that are published, and hold a
     assert.deepEqual(uncounted, []);
   }
   assert.ok(Math.abs(countOperations(darknet53()).flops / 18.7e9 - 1) < 0.01);
+});
+
+Deno.test("the compact residual network costs what its table comes to: side² · kernel² · inputs · outputs of each layer", () => {
+  const block = (channels: number) => channels * channels / 2 + 9 * channels / 2 * channels;
+  const expected = 32 ** 2 * (9 * 3 * 32 + 9 * 32 * 64) + 16 ** 2 * (9 * 64 * 128 + 2 * block(128)) +
+    8 ** 2 * (9 * 128 * 256 + 2 * block(256)) + 4 ** 2 * (9 * 256 * 512 + block(512)) + 512 * 1025;
+  assert.equal(countOperations(residualNet({ classes: 1025, size: 64, random: "zeros" }).graph).macs, expected);
 });
 
 Deno.test("VGG-16 has 138,357,544 parameters and 15.47 billion multiply-accumulate steps", () => {

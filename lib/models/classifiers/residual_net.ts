@@ -13,7 +13,7 @@ const STAGES = [[128, 2], [256, 2], [512, 1]] as const;
  * Two convolutions to stride 4 (32 and 64 channels), then three stages at strides 4, 8 and 16 with 128, 256 and 512 channels: a
  * convolution 3x3 and residual blocks of Darknet-53's kind, 1x1 to half of the channels and 3x3 back (He et al. 2016; Redmon and
  * Farhadi 2018, table 1), with rectifiers. Between stages a maximum over 2 x 2 halves the map. With 1,025 classes 4.2 million
- * weights; 0.24 thousand million multiplications and additions for a picture of 64 x 64. `width` multiplies the channels, `depth` the
+ * weights; 182 million multiplications with an addition each for a picture of 64 x 64. `width` multiplies the channels, `depth` the
  * blocks. Throws ModelError for a size that is no multiple of 16.
  */
 export function residualNet(options: ClassifierOptions): ClassifierNetwork {
