@@ -127,6 +127,11 @@ await runCommand({
     engine: { type: "string", value: "NAME", default: "onnx", help: "onnx, or tfjs: slow, to compare" },
     source: { type: "string", value: "NAME", help: "of a data set to be built: sprites, folder:PATH, hub:OWNER/NAME" },
     data: { type: "string", value: "DIR", help: "the data folder (default: data/PROFILE)" },
+    "split-mode": {
+      type: "string",
+      value: "NAME",
+      help: "split anew: grouped, near-duplicates together; or naive, which shows what leakage is worth",
+    },
     runs: { type: "string", value: "DIR", default: "runs", help: "the folder of runs" },
     name: { type: "string", value: "DIR", help: "also write the model as a package there, e.g. models/kanto" },
     epochs: { type: "string", value: "N", help: "in place of the settings'" },
@@ -164,7 +169,11 @@ await runCommand({
         ? {}
         : { training: { ...settings.training, epochs: integerFlag("epochs", flags.epochs, lowest) } }),
     };
-    const data = await dataOf(profile, { folder: flags.data, source: flags.source });
+    const splitMode = flags["split-mode"];
+    if (splitMode !== undefined && splitMode !== "grouped" && splitMode !== "naive") {
+      throw new InputError(`--split-mode: expected grouped or naive, found "${splitMode}"`);
+    }
+    const data = await dataOf(profile, { folder: flags.data, source: flags.source, splitMode });
     const shared: FindRateOptions = {
       ...{ config, data, device: device as Device, engine, signal: interrupt.signal },
       seed: flags.seed === undefined ? profile.seed : parseSeed(flags.seed, "--seed"),

@@ -24,7 +24,7 @@ import { validationFigures } from "./figures.ts";
 import { monitorOf, optimizerOf, scheduleOf } from "./recipe.ts";
 import { buildTask, type TaskNetwork } from "./task/task.ts";
 import { Validator } from "./validation.ts";
-import { datasetOf } from "./without_style.ts";
+import { datasetOf } from "./dataset_of.ts";
 
 /** What is done to the healthy training. */
 export type CollapseCase = "undisturbed" | "overridden rate" | "lost weights" | "overridden rate, guarded";

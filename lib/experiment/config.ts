@@ -90,6 +90,8 @@ const data = z.strictObject({
   augmentation: augmentation.default("none"),
   /** A style of pictures (`pictureStyle`) that is left out of training and validation; the test is of its pictures alone. */
   without: z.string().min(1).optional(),
+  /** Of the training pictures only so many, by whole groups of near-duplicates: for a learning curve. */
+  share: z.number().positive().max(1).default(1),
   /**
    * groupBalanced: a group of near-duplicates counts once, and every species as often. positivePairs: of each species in a
    * batch two pictures, as unlike each other as there are.

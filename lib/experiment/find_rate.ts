@@ -15,7 +15,7 @@ import { openTrainingPictures } from "./feeding.ts";
 import { loadPretrained } from "./network.ts";
 import { buildTask } from "./task/task.ts";
 import { compileTrainingStep, type TrainingStepOptions } from "./training_step.ts";
-import { datasetOf } from "./without_style.ts";
+import { datasetOf } from "./dataset_of.ts";
 
 /** Settings of `findRate`: those of a training, and of the range test. */
 export interface FindRateOptions

@@ -93,7 +93,9 @@ export {
   type ShownSquare,
   type SquareSource,
 } from "./squares.ts";
-export { type DatasetHoldout, datasetOf, withoutStyle } from "./without_style.ts";
+export { datasetOf } from "./dataset_of.ts";
+export { shareOfTraining } from "./training_share.ts";
+export { type DatasetHoldout, withoutStyle } from "./without_style.ts";
 export { seenPictures } from "./seen_pictures.ts";
 export { trainExperiment, type TrainOptions, type TrainResult } from "./train_experiment.ts";
 export * from "./sweep/mod.ts";

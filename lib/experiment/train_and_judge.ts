@@ -11,7 +11,7 @@ import { type OpenedModel, openModel } from "./open_model.ts";
 import { splitPictures } from "./picture_sets.ts";
 import { projectFolder } from "./settings.ts";
 import { trainExperiment, type TrainOptions, type TrainResult } from "./train_experiment.ts";
-import { datasetOf } from "./without_style.ts";
+import { datasetOf } from "./dataset_of.ts";
 
 /** What a model said of a split. */
 export interface JudgedSplit extends ModelJudgement {

@@ -41,7 +41,7 @@ import { shipModel, TOLERANCE } from "./ship.ts";
 import { buildTask, type TaskNetwork } from "./task/task.ts";
 import { compileTrainingStep } from "./training_step.ts";
 import { Validator } from "./validation.ts";
-import { datasetOf } from "./without_style.ts";
+import { datasetOf } from "./dataset_of.ts";
 
 /** Settings of `trainExperiment`. */
 export interface TrainOptions {
@@ -345,8 +345,12 @@ async function resolvedSettings(
 }
 
 /** How the pictures were split, for a reader. */
-function splitText({ splitMode }: Dataset, { data: { without } }: TrainingConfig): string {
-  return without === undefined ? splitMode : `${splitMode}, without the style ${without}`;
+function splitText({ splitMode }: Dataset, { data: { without, share } }: TrainingConfig): string {
+  const parts = [
+    without === undefined ? "" : `without the style ${without}`,
+    share < 1 ? `${100 * share} % of train` : "",
+  ];
+  return [splitMode, ...parts.filter((part) => part !== "")].join(", ");
 }
 
 /** The run of a checkpoint, or a file's name. */

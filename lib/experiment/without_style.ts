@@ -2,7 +2,6 @@
 
 import { holdOutStyle, type StyleHoldout, type StyleHoldoutOptions } from "../data/mod.ts";
 import { InputError } from "../runtime/mod.ts";
-import type { TrainingConfig } from "./config.ts";
 import type { Dataset } from "./dataset.ts";
 
 /** A data set with one style only in test, and what became of the rest. */
@@ -29,12 +28,4 @@ export function withoutStyle(dataset: Dataset, style: string, options: StyleHold
     ...found,
     dataset: { ...dataset, rows: { train: of("train"), validation: of("validation"), test: of("test") } },
   };
-}
-
-/**
- * The data set as a training's settings take it: without the style that `data.without` names, where it names one. Taken twice it is the
- * same. Throws as `withoutStyle`.
- */
-export function datasetOf(dataset: Dataset, { without }: Pick<TrainingConfig["data"], "without">): Dataset {
-  return without === undefined ? dataset : withoutStyle(dataset, without).dataset;
 }

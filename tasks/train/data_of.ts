@@ -1,16 +1,20 @@
 /** The data set that trainings of a profile work with. */
 
 import { join } from "node:path";
-import { buildDataset, datasetPaths, openSource, readManifest } from "../../lib/data/mod.ts";
+import { buildDataset, datasetPaths, openSource, readManifest, type SplitMode } from "../../lib/data/mod.ts";
 import { type Dataset, openDataset, parseSource, type Profile } from "../../lib/experiment/mod.ts";
 import { progress } from "../../lib/notebook/mod.ts";
 import { exists, InputError } from "../../lib/runtime/mod.ts";
 import { speciesNames } from "../../lib/species/mod.ts";
 
-/** The data set of the profile; built first where there is none. */
+/** The data set of the profile, built first where there is none; split anew where `splitMode` says how. */
 export async function dataOf(
   { name, species, source: usual, seed }: Profile,
-  { folder = join("data", name), source }: { folder: string | undefined; source: string | undefined },
+  { folder = join("data", name), source, splitMode }: {
+    readonly folder: string | undefined;
+    readonly source: string | undefined;
+    readonly splitMode?: SplitMode | undefined;
+  },
 ): Promise<Dataset> {
   const { manifest } = datasetPaths(folder);
   const wanted = source === undefined ? usual : parseSource(source, "--source", Deno.cwd());
@@ -33,5 +37,6 @@ export async function dataOf(
       );
     }
   }
-  return await openDataset({ dataFolder: folder, species, warn: console.error });
+  const resplit = splitMode && { mode: splitMode, seed };
+  return await openDataset({ dataFolder: folder, species, ...(resplit ? { resplit } : {}), warn: console.error });
 }

@@ -11,7 +11,7 @@ import { OUTPUTS } from "../graphs.ts";
 import { openModel } from "../open_model.ts";
 import { splitPictures } from "../picture_sets.ts";
 import { trainExperiment, type TrainOptions } from "../train_experiment.ts";
-import { datasetOf } from "../without_style.ts";
+import { datasetOf } from "../dataset_of.ts";
 import type { RunTrial } from "./run_sweep.ts";
 
 /** Settings of `trainTrials`: those of `trainExperiment` that all trials share. */
