@@ -156,6 +156,7 @@ Deno.test("wrong arguments and input end with status 2 and one line", async () =
     ],
     ["train", [...own, "--device", "tpu"], /--device: expected cpu, webgpu, cuda, found "tpu"/],
     ["train", [...own, "--resume", join(folder, "none")], /none: expected a checkpoint or the folder of a run/],
+    ["train", [...own, "--split-mode", "random"], /--split-mode: expected grouped or naive, found "random"/],
     ["train", [...own, "--find-rate", "--resume", "auto"], /--find-rate: expected no --resume, .*found both/],
     ["train", [...own, "--resume", "x", "--force-new-run"], /expected either a checkpoint or --force-new-run/],
     [

@@ -52,7 +52,7 @@ export interface LineChart extends Common {
   }[];
 }
 
-/** Points; `labels` are shown when one is pointed at. */
+/** Points; `labels` and `pictures` are shown when one is pointed at. */
 export interface ScatterChart extends Common {
   readonly kind: "scatter";
   readonly series: readonly {
@@ -60,6 +60,8 @@ export interface ScatterChart extends Common {
     readonly x: readonly number[];
     readonly y: readonly number[];
     readonly labels?: readonly string[] | undefined;
+    /** Data URIs of small pictures, in reports and hosted notebooks; an editor shows the labels alone. */
+    readonly pictures?: readonly string[] | undefined;
   }[];
 }
 
@@ -157,6 +159,7 @@ export function checkChart(chart: Chart): void {
       for (const one of chart.series) {
         same(`y values in series "${one.name}"`, one.y.length, one.x.length);
         if (one.labels) same("labels", one.labels.length, one.x.length);
+        if (one.pictures) same("pictures", one.pictures.length, one.x.length);
       }
       break;
     case "histogram":

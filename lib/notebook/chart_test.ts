@@ -106,6 +106,19 @@ Deno.test("a figure's bundle holds Plotly, SVG, PNG, HTML and text, and no title
   assert.equal(bundle["text/plain"], `${title}\nOne sentence.`);
 });
 
+Deno.test("a scatter's pictures are its points' data, and its page has the script that shows them", async () => {
+  const pictures = ["data:image/png;base64,AA==", "data:image/png;base64,AB=="];
+  const figure = Figure.scatter({ ...common, series: [{ name: "s", x: [1, 2], y: [3, 4], pictures }] });
+  assert.deepEqual(figure.plotly().data[0]!.customdata, pictures);
+  assert.match(String((await figure[jupyterDisplay]())["text/html"]), /plotly_hover[^]*pictureOnHover\(at\)/);
+  const plain = await Figure.scatter({ ...common, series: [{ name: "s", x: [1], y: [3] }] })[jupyterDisplay]();
+  assert.ok(!String(plain["text/html"]).includes("plotly_hover"));
+  assert.throws(
+    () => Figure.scatter({ ...common, series: [{ name: "s", x: [1, 2], y: [3, 4], pictures: pictures.slice(1) }] }),
+    /pictures/,
+  );
+});
+
 Deno.test("a scatter of very many points carries no SVG but its PNG", async () => {
   const x = Array.from({ length: 6000 }, (_, i) => i);
   const bundle = await Figure.scatter({ ...common, series: [{ name: "s", x, y: x }] })[jupyterDisplay]();

@@ -1,5 +1,6 @@
 /** A chart that a cell can end with: interactive Plotly, a static picture, HTML and text in one bundle. */
 
+import { asset } from "./asset.ts";
 import { type Chart, checkChart } from "./chart.ts";
 import type {
   BarChart,
@@ -96,10 +97,15 @@ export class Figure implements Displayable {
       [mime.chart]: { title, caption, kind: this.chart.kind },
       ...(vector ? { "image/svg+xml": svg } : {}),
       "image/png": png,
-      "text/html": figureHtml(title, caption, shown, plotly),
+      "text/html": figureHtml(title, caption, shown, plotly, hasPictures(this.chart) ? await asset("hover.js") : ""),
       "text/plain": `${title}\n${caption}`,
     };
   }
+}
+
+/** Whether points carry pictures. */
+function hasPictures(chart: Chart): boolean {
+  return chart.kind === "scatter" && chart.series.some(({ pictures }) => pictures);
 }
 
 /** With the caption below the plot, for editors that show nothing but the plot; a report has it as text. */
@@ -124,7 +130,7 @@ function captioned(plotly: PlotlyFigure, caption: string): PlotlyFigure {
 }
 
 /** For notebooks that show HTML: the static picture at once, the interactive one in its place when Plotly can be loaded. */
-function figureHtml(title: string, caption: string, picture: string, plotly: PlotlyFigure): string {
+function figureHtml(title: string, caption: string, picture: string, plotly: PlotlyFigure, hover: string): string {
   const id = `figure-${crypto.randomUUID()}`;
   const json = JSON.stringify(plotly).replaceAll("<", "\\u003c");
   return `<figure style="margin:0 0 1em;max-width:900px"><strong>${
@@ -132,6 +138,7 @@ function figureHtml(title: string, caption: string, picture: string, plotly: Plo
   }</strong><div id="${id}">${picture}</div>
 <figcaption style="opacity:.8">${escapeHtml(caption)}</figcaption></figure>
 <script>(() => {
+  ${hover}
   const figure = ${json};
   const draw = (Plotly) => {
     const at = document.getElementById("${id}");
@@ -140,7 +147,8 @@ function figureHtml(title: string, caption: string, picture: string, plotly: Plo
     delete figure.layout.title;
     const color = getComputedStyle(at).color;
     figure.layout.font.color = color;
-    Plotly.newPlot(at, figure.data, figure.layout, { responsive: true, displaylogo: false });
+    const plotted = Plotly.newPlot(at, figure.data, figure.layout, { responsive: true, displaylogo: false });
+    ${hover === "" ? "" : "plotted.then(() => pictureOnHover(at));"}
   };
   if (window.Plotly) return draw(window.Plotly);
   const script = document.createElement("script");

@@ -159,6 +159,7 @@ function traces(chart: Chart): Record<string, unknown>[] {
         ...(one.labels
           ? { text: one.labels.map(plotlyText), hovertemplate: "%{text}<br>%{x}, %{y}<extra></extra>" }
           : {}),
+        ...(one.pictures ? { customdata: one.pictures } : {}),
       }));
     case "histogram":
       return histogramTraces(chart);

@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { WorkError } from "../runtime/mod.ts";
+import { asset } from "./asset.ts";
 import { escapeHtml } from "./display.ts";
 import type { CellFailure } from "./execute.ts";
 import type { KeyFigure } from "./key_figure.ts";
@@ -181,9 +182,12 @@ export interface Page {
 
 /** A whole page. Only the scripts named by their hash in its policy run, and nothing is loaded from anywhere. */
 export async function page({ title, header, contents, body, plotly, home = true }: Page): Promise<string> {
-  const [style, early, late] = await Promise.all(["report.css", "theme.js", "report.js"].map(asset));
+  const [style, early, hover, behaviour] = await Promise.all(
+    ["report.css", "theme.js", "hover.js", "report.js"].map(asset),
+  );
+  const late = `${hover}${behaviour}`;
   const library = plotly ? await plotlySource() : "";
-  const hashes = [early!, late!, ...(plotly ? [library] : [])].map((script) =>
+  const hashes = [early!, late, ...(plotly ? [library] : [])].map((script) =>
     `'sha256-${createHash("sha256").update(script).digest("base64")}'`
   );
   const policy =
@@ -219,10 +223,6 @@ ${plotly ? `<script type="text/plain" id="plotly">${library}</script>` : ""}
 </body>
 </html>
 `;
-}
-
-function asset(name: string): Promise<string> {
-  return Deno.readTextFile(new URL(`./assets/${name}`, import.meta.url));
 }
 
 /** Plotly's own file. It stands in the page as text and is run when the first plot comes near the window. */

@@ -77,7 +77,7 @@
     Plotly.newPlot(plot, figure.data, themed(figure.layout, plot.clientWidth), {
       responsive: true,
       displayModeBar: false, // dragging zooms, a double click shows all again
-    });
+    }).then(() => pictureOnHover(plot));
   }
   function restyle() {
     for (const plot of drawn) {
