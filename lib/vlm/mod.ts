@@ -1,3 +1,8 @@
 /** CLIP and small vision-language models: encoders, prompts, zero-shot, adapters, distillation. */
 
 export * from "./encoder.ts";
+export { cosines, normalizeRows } from "./cosines.ts";
+export { embeddingMap, type EmbeddingMapOptions } from "./search/embedding_map.ts";
+export { type Found, nearestRows } from "./search/nearest.ts";
+export { zeroShot } from "./zero_shot/classify.ts";
+export { textPrototypes } from "./zero_shot/prototypes.ts";
