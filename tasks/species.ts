@@ -16,7 +16,8 @@ function ancestors({ prevo }: Species): number[] {
 
 await runCommand({
   usage: "deno task species",
-  about: "Writes lib/species/species.tsv (dex number, English name, types, generation) and attributes.tsv (colour, egg groups, " +
+  about:
+    "Writes lib/species/species.tsv (dex number, English name, types, generation) and attributes.tsv (colour, egg groups, " +
     "height, weight, evolution) of all 1,025 species.",
   flags: {},
   async run(values) {

@@ -55,7 +55,10 @@ const rows: readonly SpeciesAttributes[] = table.trimEnd().split("\n").slice(1).
   };
 });
 
-const next = Map.groupBy(rows.filter(({ evolvesFrom }) => evolvesFrom !== undefined), ({ evolvesFrom }) => evolvesFrom!);
+const next = Map.groupBy(
+  rows.filter(({ evolvesFrom }) => evolvesFrom !== undefined),
+  ({ evolvesFrom }) => evolvesFrom!,
+);
 
 /** The attributes of the species with a dex number. Throws SpeciesError outside 1 … 1025. */
 export function attributesByDex(dex: DexNumber): SpeciesAttributes {

@@ -54,7 +54,8 @@ interface Peer {
 }
 
 Deno.test("heights, weights and egg groups agree with pokemon-species-data for nearly all species", () => {
-  const isPeer = (value: unknown): value is Peer => typeof value === "object" && value !== null && "nationalDex" in value;
+  const isPeer = (value: unknown): value is Peer =>
+    typeof value === "object" && value !== null && "nationalDex" in value;
   const peers = Object.values(speciesData).flatMap((module) => Object.values(module)).filter(isPeer);
   const different = new Set<string>();
   for (const { nationalDex, formes } of peers) {
