@@ -52,6 +52,8 @@ export * from "./errors.ts";
 export * from "./initializers.ts";
 export * from "./layers.ts";
 export * from "./stochastic.ts";
+export * from "./transformers/mod.ts";
+export * from "./transformers/mod.ts";
 export { type ViewOptions, withCrops, withMirror, withViews } from "./test_time.ts";
 export {
   headBias,

@@ -1,3 +1,4 @@
-/** The National Dex: 1,025 species with dex number, class id, name, types and generation, and look-ups. */
+/** The National Dex: 1,025 species with dex number, class id, name, types, generation and attributes, and look-ups. */
 
+export * from "./attributes.ts";
 export * from "./species.ts";
