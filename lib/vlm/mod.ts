@@ -5,4 +5,13 @@ export { cosines, normalizeRows } from "./cosines.ts";
 export { embeddingMap, type EmbeddingMapOptions } from "./search/embedding_map.ts";
 export { type Found, nearestRows } from "./search/nearest.ts";
 export { zeroShot } from "./zero_shot/classify.ts";
+export {
+  findByAttributes,
+  type HeldOutResult,
+  PROMPT_SETS,
+  type PromptResult,
+  type PromptSet,
+  type PromptStudyOptions,
+  studyPrompts,
+} from "./zero_shot/prompt_study.ts";
 export { textPrototypes } from "./zero_shot/prototypes.ts";

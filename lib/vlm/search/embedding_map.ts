@@ -1,15 +1,14 @@
 /** Embeddings as points of a plane, for people. */
 
 import { UMAP } from "umap-js";
-import { InputError, Random, type Tensor } from "../../runtime/mod.ts";
+import { InputError, type ProgressListener, Random, type Tensor } from "../../runtime/mod.ts";
 
 /** Settings of `embeddingMap`. */
 export interface EmbeddingMapOptions {
   readonly seed?: number;
   /** Neighbours of each row that the plane keeps near: few show small groups, many the whole. Default: 15. */
   readonly neighbors?: number;
-  /** Told after each of so many rounds. */
-  readonly onProgress?: (event: { readonly done: number; readonly total: number }) => void;
+  readonly onProgress?: ProgressListener;
 }
 
 /**
@@ -36,11 +35,11 @@ export async function embeddingMap(
   for (let done = 0; done < total; done++) {
     umap.step();
     if (done % 10 === 9) {
-      onProgress({ done: done + 1, total });
+      onProgress({ label: "map", done: done + 1, total, unit: "rounds" });
       await new Promise((resolve) => setTimeout(resolve, 0));
     }
   }
-  onProgress({ done: total, total });
+  onProgress({ label: "map", done: total, total, unit: "rounds" });
   const places = umap.getEmbedding();
   return { x: places.map(([x]) => x!), y: places.map(([, y]) => y!) };
 }
