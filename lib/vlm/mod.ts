@@ -4,7 +4,7 @@ export * from "./encoder.ts";
 export { cosines, normalizeRows } from "./cosines.ts";
 export { embeddingMap, type EmbeddingMapOptions } from "./search/embedding_map.ts";
 export { type Found, nearestRows } from "./search/nearest.ts";
-export { zeroShot } from "./zero_shot/classify.ts";
+export { zeroShotProbabilities } from "./zero_shot/classify.ts";
 export {
   findByAttributes,
   type HeldOutResult,

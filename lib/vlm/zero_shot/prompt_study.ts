@@ -12,7 +12,7 @@ import {
   PROMPT_TEMPLATES,
 } from "../captions/mod.ts";
 import type { Encoder, LabelledFeatures } from "../encoder.ts";
-import { zeroShot } from "./classify.ts";
+import { zeroShotProbabilities } from "./classify.ts";
 import { textPrototypes } from "./prototypes.ts";
 
 /** A way to put a species into words. */
@@ -90,7 +90,7 @@ export async function studyPrompts(
     const texts = classes.map((species) => set.texts(species));
     const prototypes = await textPrototypes(encoder, texts);
     const judged = judgeClassification(
-      await zeroShot(validation.features, prototypes, encoder.logitScale),
+      await zeroShotProbabilities(validation.features, prototypes, encoder.logitScale),
       validation.labels,
     );
     results.push({
@@ -135,7 +135,7 @@ export async function findByAttributes(
       attributeCaption(species, { template, mayName: () => false, ...(attributes ? { attributes } : {}) })
     )
   );
-  const scores = await zeroShot(features, await textPrototypes(encoder, texts), encoder.logitScale);
+  const scores = await zeroShotProbabilities(features, await textPrototypes(encoder, texts), encoder.logitScale);
   const { ranks, top1 } = judgeClassification(scores, labels);
   const sorted = Array.from(ranks).sort((a, b) => a - b);
   return {

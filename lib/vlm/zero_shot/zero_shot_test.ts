@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { tensor } from "../../runtime/mod.ts";
 import { cosines, normalizeRows } from "../cosines.ts";
-import { zeroShot } from "./classify.ts";
+import { zeroShotProbabilities } from "./classify.ts";
 import { textPrototypes } from "./prototypes.ts";
 
 const rows = (...values: number[][]) =>
@@ -29,12 +29,12 @@ Deno.test("a prototype is the mean of its texts' embeddings, at length 1; every 
 
 Deno.test("zero-shot is the softmax of scaled cosines", async () => {
   const prototypes = rows([1, 0], [0, 1], [-1, 0]);
-  const { values, classes } = await zeroShot(rows([1, 0], [0.6, 0.8]), prototypes, Math.log(2) / 0.5);
+  const { values, classes } = await zeroShotProbabilities(rows([1, 0], [0.6, 0.8]), prototypes, Math.log(2) / 0.5);
   assert.equal(classes, 3);
   // exp(scale · cos) = 4 ** cos: 4, 1, 1/4 and 4 ** 0.6, 4 ** 0.8, 4 ** -0.6
   const second = [4 ** 0.6, 4 ** 0.8, 4 ** -0.6], sum = second.reduce((a, b) => a + b);
   near(values, [4 / 5.25, 1 / 5.25, 0.25 / 5.25, ...second.map((value) => value / sum)]);
-  const sharp = await zeroShot(rows([1, 0]), prototypes, 1e4); // overflows unless the largest is taken off
+  const sharp = await zeroShotProbabilities(rows([1, 0]), prototypes, 1e4); // overflows unless the largest is taken off
   near(sharp.values, [1, 0, 0]);
 });
 
