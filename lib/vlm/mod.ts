@@ -15,3 +15,4 @@ export {
   studyPrompts,
 } from "./zero_shot/prompt_study.ts";
 export { textPrototypes } from "./zero_shot/prototypes.ts";
+export * from "./adapters/mod.ts";
