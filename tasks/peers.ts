@@ -1,4 +1,4 @@
-/** `deno task peers [pillow|curves|darknet|coco|pytorch|yolo]`: comparisons with other programs. Says what it skips and why. */
+/** `deno task peers [pillow|curves|darknet|coco|pytorch|yolo|adapters]`: comparisons with other programs. Says what it skips and why. */
 
 import { describeError } from "../lib/runtime/mod.ts";
 import { runComparisons } from "./bench/command.ts";
@@ -14,6 +14,7 @@ await runComparisons({
     curves: async () => (await import("./peers/loss_curves.ts")).compareLossCurves(),
     darknet: async () => (await import("./peers/darknet.ts")).compareDarknet(),
     yolo: async () => (await import("./peers/yolo.ts")).compareYolo(),
+    adapters: async () => (await import("./peers/adapters.ts")).compareAdapters(),
     coco: async () => (await import("./peers/coco.ts")).compareCoco(),
     pytorch: async ({ onProgress }) => (await import("./peers/pytorch.ts")).comparePytorch({ onProgress }),
   },
