@@ -9,3 +9,6 @@ export { lpPlusPlus, type LpPlusPlusOptions } from "./lp_plus_plus.ts";
 export { nearestPrototype, type NearestPrototypeOptions } from "./nearest_prototype.ts";
 export { tipAdapter, tipAdapterF, type TipAdapterFOptions, type TipAdapterOptions } from "./tip_adapter.ts";
 export { zeroShot } from "./zero_shot.ts";
+export type { Cell, CellPlace, FailedCell, FinishedCell } from "./cells.ts";
+export { type Band, fewShot, type FewShotOptions, type FewShotPoint, type FewShotTable } from "./few_shot.ts";
+export { sampleShots, type Shots } from "./sample_shots.ts";
