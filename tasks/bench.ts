@@ -1,11 +1,11 @@
-/** `deno task bench [data|train|infer|tfjs]`: figures of speed, each beside another program's on the same work. */
+/** `deno task bench [data|train|infer|tfjs|adapters]`: figures of speed, each beside another program's on the same work. */
 
 import { runComparisons } from "./bench/command.ts";
 
 await runComparisons({
   usage: "deno task bench",
   about:
-    "Measures the building of data sets, batches, training steps, inference and the second engine on this machine.",
+    "Measures the building of data sets, batches, training steps, inference, the second engine and few-shot adapters on this machine.",
   byName: {
     data: async (options) => [
       ...await (await import("./bench/data.ts")).benchData(options),
@@ -13,6 +13,7 @@ await runComparisons({
     ],
     train: async ({ onProgress }) => (await import("./bench/train.ts")).benchTrain({ onProgress }),
     infer: async ({ onProgress }) => (await import("./bench/infer.ts")).benchInfer({ onProgress }),
+    adapters: async ({ onProgress }) => (await import("./bench/adapters.ts")).benchAdapters({ onProgress }),
     tfjs: async () => (await import("./bench/tfjs.ts")).benchTensorFlow(),
   },
 });

@@ -24,7 +24,7 @@ Deno.test("a badly scaled quadratic of 40 variables is minimised, and few iterat
       value: x.reduce((sum, value, i) => sum + scales[i]! * (value - i) ** 2 / 2, 0),
       gradient: x.map((value, i) => scales[i]! * (value - i)),
     });
-  const found = await minimize(evaluate, new Float64Array(40), { tolerance: 1e-6 });
+  const found = await minimize(evaluate, new Float64Array(40), { tolerance: 1e-6, iterations: 1000 });
   found.point.forEach((value, i) => assert.ok(Math.abs(value - i) < 1e-5, `${i}: ${value}`));
   assert.equal((await minimize(evaluate, new Float64Array(40), { iterations: 3 })).converged, false);
 });

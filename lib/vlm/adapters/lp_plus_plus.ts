@@ -23,7 +23,7 @@ export interface LpPlusPlusOptions {
 }
 
 /** Multiply-adds of all steps together, about: 300 steps of 16 pictures of each of 350 classes, 512 numbers an embedding. */
-const WORK = 8.8e11;
+const WORK = 7.5e11;
 
 /**
  * Logits f · (w_k + α_k t_k) that minimise mean cross-entropy (Huang et al. 2024, "LP++: A Surprisingly Strong Linear Probe for Few-Shot
