@@ -84,7 +84,7 @@ def lp_plus_plus(x, y, t, q, scale, steps):
 
 
 def gda(x, y, t, q, scale, alpha):
-    """Wang et al. 2024: eq. 5 and 6, as their program writes them."""
+    """Wang et al. 2024: eq. 3 and 4, as their program writes them."""
     classes, dimension = t.shape
     means = means_of(x, y, classes)
     covariance = np.cov((x - means[y]).T)

@@ -146,8 +146,7 @@ Deno.test("the linear probe's weights are C times the sum of residuals times fea
   assertNear([...residuals], [0, 0, 0, 0, 0]);
 });
 
-Deno.test("LP++ with a step too small to move stays at its first weights", async () => {
-  // With momentum 0 one step is −4N/λ · gradient; here f·w is compared with the step done by hand.
+Deno.test("the first step of LP++ is the one worked out by hand from its first weights and step length", async () => {
   const { data } = circle.train.features, n = 4;
   const dot = (a: readonly number[], b: readonly number[]) => a[0]! * b[0]! + a[1]! * b[1]!;
   const rows = [0, 1, 2, 3].map((i) => [data[2 * i]!, data[2 * i + 1]!]);

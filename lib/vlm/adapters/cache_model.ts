@@ -20,7 +20,7 @@ const AFFINITIES = 1 << 24;
 
 /**
  * Every picture is a key, but no more than `limit` a class: the pictures of a class that has more are drawn into so many groups of
- * nearly equal size, and each group's normalised mean is a key (Zhang et al. 2022, section 4.4, "Cache Size").
+ * nearly equal size, and each group's normalised mean is a key (the ablation "Cache Size" of Zhang et al. 2022).
  */
 export function buildCache(
   { features, labels }: LabelledFeatures,
@@ -48,7 +48,7 @@ export function buildCache(
   return { keys: tensor("float32", [classes * places, dimension], keys), taken, classes, places };
 }
 
-/** Σ over a class's keys of exp(−β (1 − f · key)), [N, C]: exp(−β (1 − f Kᵀ)) L (Zhang et al. 2022, eq. 4 and 5), L never made. */
+/** Σ over a class's keys of exp(−β (1 − f · key)), [N, C]: exp(−β (1 − f Kᵀ)) L of Zhang et al. 2022, L never made. */
 export function cacheScores(x: Value, keys: Value, beta: Value | number, { taken, classes, places }: Cache): Value {
   const affinities = exp(mul(sub(gemm(x, keys, undefined, { transB: true }), 1), beta));
   const { graph } = x;

@@ -19,8 +19,8 @@ export interface GdaOptions {
 
 /**
  * Logits s · f · t_k + α · (f · w_k + b_k) with w_k = Σ⁻¹ μ_k and b_k = log π_k − ½ μ_kᵀ Σ⁻¹ μ_k (Wang et al. 2024, "A Hard-to-Beat Baseline
- * for Training-free CLIP-based Adaptation", eq. 5), equal priors π_k = 1 / C, and the shrunken inverse
- * Σ⁻¹ = D · ((N − 1) · S + tr(S) · I)⁻¹ of the covariance S of the features about their class means (eq. 6). α is chosen by validation.
+ * for Training-free CLIP-based Adaptation", eq. 3), equal priors π_k = 1 / C, and the shrunken inverse
+ * Σ⁻¹ = D · ((N − 1) · S + tr(S) · I)⁻¹ of the covariance S of the features about their class means (eq. 4). α is chosen by validation.
  *
  * With one picture a class S is zero: the limit of the shrunken inverse up to a factor is taken, Σ⁻¹ = I, which is the nearest mean.
  */

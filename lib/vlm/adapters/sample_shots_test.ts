@@ -5,8 +5,8 @@ import { InputError, Random } from "../../runtime/mod.ts";
 import { sampleShots } from "./sample_shots.ts";
 
 const labels = Array.from({ length: 40 }, (_, i) => i < 3 ? 2 : i % 2); // classes of 19, 18 and 3 pictures
-const draw = (shots: number | "all", seed = 0, groups?: number[]) =>
-  sampleShots(labels, shots, Random.seeded("shots", seed), groups);
+const draw = (shots: number | "all", seed?: number, groups?: number[]) =>
+  sampleShots(labels, shots, Random.seeded("shots", seed ?? 0), groups);
 const countOf = (indices: number[], label: number) => indices.filter((i) => labels[i] === label).length;
 
 Deno.test("each class has so many pictures, or all of them; none comes twice", () => {

@@ -33,14 +33,14 @@ export interface TipAdapterFOptions extends TipAdapterOptions, Partial<TrainingO
 
 /**
  * Logits s · f · t_k + α · Σ over keys of class k of exp(−β (1 − f · key)) (Zhang et al. 2022, "Tip-Adapter: Training-free Adaption of CLIP for
- * Few-shot Classification", eq. 5 and 6). α and β are chosen by validation.
+ * Few-shot Classification", the logits of its training-free form). α and β are chosen by validation.
  */
 export function tipAdapter(options: TipAdapterOptions = {}): Adapter {
   return makeAdapter("tip-adapter", options, undefined);
 }
 
 /**
- * Tip-Adapter whose keys are trained (section 3.2, "Tip-Adapter-F") from those of the cache with the α and β that are best for it: by
+ * Tip-Adapter whose keys are trained (the same paper, "Tip-Adapter-F") from those of the cache with the α and β that are best for it: by
  * default AdamW with rate 1e-3 falling along a cosine, ε = 1e-4, 20 epochs of batches of 256, as the authors'. α and β are then chosen
  * again. The last keys count: the authors keep the epoch that is best on the test pictures.
  */
