@@ -28,7 +28,7 @@ const WORK = 7.5e11;
 /**
  * Logits f · (w_k + α_k t_k) that minimise mean cross-entropy (Huang et al. 2024, "LP++: A Surprisingly Strong Linear Probe for Few-Shot
  * CLIP") by gradient descent on two blocks of variables. Step lengths are the inverses of the blocks' Lipschitz constants:
- * 4 N / λ_max(Fᵀ F) for w (eq. 10), and for α, with the smaller constant of the authors' program, N / (4 max_k Σ_i (f_i · t_k)²)
+ * 4 N / λ_max(Fᵀ F) for w (eq. 10), and for α, as the authors' program has it, N / (4 max_k Σ_i (f_i · t_k)²)
  * (eq. 11). First weights (eq. 15): w_k is the class mean times the mean number of
  * pictures a class, all α are 250 times the mean cosine of pictures with their text. No penalty: the step with the best validation
  * counts, without validation the last one.

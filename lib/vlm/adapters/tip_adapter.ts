@@ -22,7 +22,7 @@ export interface TipAdapterOptions {
   /** The sharpness without validation pictures. Default: 5.5, as the authors'. */
   readonly beta?: number;
   /**
-   * At most so many keys in all: of a class at most this over the number of classes, at least one. Default: 8,200, which are 8 of each of
+   * At most so many keys in all: of a class at most this over the number of classes, at least one. Default: 6,150, which are 6 of each of
    * 1,025 classes. What a class has more is averaged in groups (`buildCache`). Memory and time grow with it.
    */
   readonly keys?: number;
@@ -58,7 +58,7 @@ function makeAdapter(
     betas = [0.5, 1, 2, 3.5, 5.5, 7, 10],
     alpha = 1,
     beta = 5.5,
-    keys = 8200,
+    keys = 6150,
   }: TipAdapterOptions,
   training: TrainingOptions | undefined,
 ): Adapter {
