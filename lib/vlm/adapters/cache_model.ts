@@ -3,7 +3,8 @@
 import { exp, gemm, Graph, mul, reduceSum, reshape, sub, toModel, type Value } from "../../onnx/mod.ts";
 import { openSession, Random, type Session, type Tensor, tensor } from "../../runtime/mod.ts";
 import type { LabelledFeatures } from "../encoder.ts";
-import { chunks, normalizeRows } from "./products.ts";
+import { normalizeRows } from "../cosines.ts";
+import { chunks } from "./products.ts";
 
 /** Keys, class by class, each class with the same number of places. */
 export interface Cache {
@@ -44,8 +45,7 @@ export function buildCache(
       }
     });
   });
-  normalizeRows(keys, dimension);
-  return { keys: tensor("float32", [classes * places, dimension], keys), taken, classes, places };
+  return { keys: normalizeRows(tensor("float32", [classes * places, dimension], keys)), taken, classes, places };
 }
 
 /** Σ over a class's keys of exp(−β (1 − f · key)), [N, C]: exp(−β (1 − f Kᵀ)) L of Zhang et al. 2022, L never made. */

@@ -1,10 +1,11 @@
 /** Each class is a point: the mean of its pictures, drawn towards its text. */
 
 import { tensor } from "../../runtime/mod.ts";
+import { normalizeRows } from "../cosines.ts";
 import type { Adapter, Trial } from "./adapter.ts";
 import { checkInput } from "./inputs.ts";
 import { linearAdapter } from "./linear.ts";
-import { classMeans, normalizeRows, Products, singles } from "./products.ts";
+import { classMeans, Products, singles } from "./products.ts";
 import { bestTrial, judge } from "./search.ts";
 
 /** Settings of `nearestPrototype`. */
@@ -30,12 +31,13 @@ export function nearestPrototype(
     learns: true,
     draws: false,
     async fit(input) {
-      const { dimension } = checkInput(name, input);
+      checkInput(name, input);
       const { train, texts, classes, validation, logitScale, threads } = input;
-      const means = normalizeRows(classMeans(train, classes), dimension);
+      const means = normalizeRows(singles(texts.shape, classMeans(train, classes))).data;
       const prototypes = (weight: number) => {
         const mixed = means.map((value, at) => (1 - weight) * value + weight * texts.data[at]!);
-        return singles([classes, dimension], normalizeRows(mixed, dimension).map((value) => value * logitScale));
+        const { data } = normalizeRows(tensor("float32", texts.shape, mixed));
+        return tensor("float32", texts.shape, data.map((value) => value * logitScale));
       };
       const tried: Trial[] = [];
       if (validation) {
@@ -47,14 +49,7 @@ export function nearestPrototype(
         }
       }
       const chosen = tried.length > 0 ? bestTrial(tried).settings : { textWeight };
-      const weights = prototypes(chosen.textWeight!);
-      return await linearAdapter({
-        adapter: name,
-        weights: tensor("float32", weights.shape, weights.data),
-        chosen,
-        tried,
-        threads,
-      });
+      return await linearAdapter({ adapter: name, weights: prototypes(chosen.textWeight!), chosen, tried, threads });
     },
   };
 }

@@ -96,18 +96,6 @@ export function classMeans(labelled: LabelledFeatures, classes: number): Float64
   return sums.map((sum, at) => sum / counts[Math.floor(at / dimension)]!);
 }
 
-/** Makes rows of `dimension` numbers length 1, in place; a row of zeros stays. */
-export function normalizeRows<T extends Float64Array | Float32Array>(rows: T, dimension: number): T {
-  for (let from = 0; from < rows.length; from += dimension) {
-    let square = 0;
-    for (let at = from; at < from + dimension; at++) square += rows[at]! ** 2;
-    if (square === 0) continue;
-    const factor = 1 / Math.sqrt(square);
-    for (let at = from; at < from + dimension; at++) rows[at] = rows[at]! * factor;
-  }
-  return rows;
-}
-
 /**
  * Solves A · X = B for each row of `rows` as one right side; A is n x n, symmetric and positive definite (Cholesky
  * decomposition: Golub and Van Loan 2013, algorithm 4.2.1). Throws WorkError when A is not positive definite.
@@ -149,7 +137,6 @@ export function largestEigenvalue(matrix: Float64Array, n: number): number {
   for (let i = 0; i < n; i++) {
     vector[i] = vector[i]! + matrix[heaviest * n + i]! / (matrix[heaviest * n + heaviest]! || 1);
   }
-  normalizeRows(vector, n);
   for (let round = 0; round < 1000; round++) {
     const next = new Float64Array(n);
     for (let i = 0; i < n; i++) {
@@ -157,9 +144,9 @@ export function largestEigenvalue(matrix: Float64Array, n: number): number {
       for (let k = 0; k < n; k++) sum += matrix[i * n + k]! * vector[k]!;
       next[i] = sum;
     }
-    const found = Math.hypot(...next);
-    normalizeRows(next, n);
-    vector = next;
+    const length = Math.hypot(...next), found = length / Math.hypot(...vector);
+    if (length === 0) return 0;
+    vector = next.map((value) => value / length);
     if (Math.abs(found - value) <= 1e-12 * found) return found;
     value = found;
   }

@@ -2,7 +2,8 @@
 
 import { Random, tensor } from "../../runtime/mod.ts";
 import type { LabelledFeatures } from "../encoder.ts";
-import { normalizeRows, singles } from "./products.ts";
+import { normalizeRows } from "../cosines.ts";
+import { singles } from "./products.ts";
 
 /** Settings of `smallFeatures`. */
 export interface SmallFeaturesOptions {
@@ -20,18 +21,16 @@ export function smallFeatures(
   { classes = 5, dimension = 16, pictures = 6, noise = 1.2 }: SmallFeaturesOptions = {},
 ) {
   const random = Random.seeded("small features", seed);
-  const centres = normalizeRows(new Float64Array(classes * dimension).map(() => random.normal()), dimension);
-  const near = (labels: Int32Array, length: number) =>
-    singles(
-      [labels.length, dimension],
-      normalizeRows(
-        new Float64Array(labels.length * dimension).map((_, at) =>
-          centres[labels[Math.floor(at / dimension)]! * dimension + at % dimension]! +
-          random.normal(0, length / Math.sqrt(dimension))
-        ),
-        dimension,
-      ),
+  const centres = normalizeRows(
+    singles([classes, dimension], new Float64Array(classes * dimension).map(() => random.normal())),
+  );
+  const near = (labels: Int32Array, length: number) => {
+    const numbers = new Float64Array(labels.length * dimension).map((_, at) =>
+      centres.data[labels[Math.floor(at / dimension)]! * dimension + at % dimension]! +
+      random.normal(0, length / Math.sqrt(dimension))
     );
+    return normalizeRows(singles([labels.length, dimension], numbers));
+  };
   const split = (): LabelledFeatures => {
     const labels = Int32Array.from({ length: classes * pictures }, (_, i) => i % classes);
     return { features: near(labels, noise), labels };
