@@ -148,8 +148,6 @@ def export(model, inputs, names, output, path, dynamo):
     dynamic = {name: {0: "batch_size"} for name in names}
     if dynamo:
         dims = tuple({0: torch.export.Dim("batch_size")} for _ in names)
-        if len(names) > 1 and False:
-            dims = dims
         program = torch.onnx.export(
             model, inputs, dynamo=True, opset_version=18, input_names=names, output_names=[output],
             dynamic_shapes=dims, verbose=False,

@@ -31,7 +31,9 @@ const AROUND_SOFTMAX = [
 
 /** What may lie between a projection and the products of attention: it rearranges, scales or adds a bias. */
 const LAYOUT = [
-  ..."Add Mul Div Reshape Transpose Split Slice Gather Squeeze Unsqueeze Identity Cast Flatten Expand Concat".split(" "),
+  ..."Add Mul Div Reshape Transpose Split Slice Gather Squeeze Unsqueeze Identity Cast Flatten Expand Concat".split(
+    " ",
+  ),
 ];
 
 /**

@@ -1,6 +1,16 @@
 /** A text or image tower of a CLIP as an ONNX file: its inputs and its embedding, and both towers in one training graph. */
 
-import { type Dim, fromFile, Graph, inline, isFloat, type Shape, toModel, type Value } from "../../onnx/mod.ts";
+import {
+  copyGraph,
+  type Dim,
+  fromFile,
+  Graph,
+  inline,
+  isFloat,
+  type Shape,
+  toModel,
+  type Value,
+} from "../../onnx/mod.ts";
 import { InputError, sha256, type Tensor } from "../../runtime/mod.ts";
 
 /** Which of the two towers. */
@@ -107,7 +117,9 @@ export function textFeeds(tower: Tower, { inputIds, attentionMask }: PromptToken
   if (inputIds.shape.length !== 2 || (attentionMask && String(attentionMask.shape) !== String(inputIds.shape))) {
     const mask = attentionMask ? ` and a mask [${attentionMask.shape.join(", ")}]` : "";
     throw new InputError(
-      `${tower.place}: expected token ids [C, T] and a mask of their shape, found [${inputIds.shape.join(", ")}]${mask}`,
+      `${tower.place}: expected token ids [C, T] and a mask of their shape, found [${
+        inputIds.shape.join(", ")
+      }]${mask}`,
     );
   }
   const typed = (value: Value, { shape, data }: Tensor<"int64">): Tensor =>
@@ -134,4 +146,32 @@ export function promptRows({ inputIds, attentionMask }: PromptTokens, rows: read
     return { dtype: "int64", shape: [rows.length, length], data: result };
   };
   return { inputIds: pick(inputIds), ...(attentionMask ? { attentionMask: pick(attentionMask) } : {}) };
+}
+
+/** A copy of the tower in which no weight is marked to be trained. */
+export function frozenTower(tower: Tower): Tower {
+  const graph = copyGraph(tower.graph);
+  for (const value of graph.parameters) graph.setTrainable(value, false);
+  return onGraph(tower, graph);
+}
+
+/** The same tower on a graph of the same names. */
+export function onGraph(tower: Tower, graph: Graph): Tower {
+  const twin = (value: Value) => graph.value(value.name);
+  return {
+    ...tower,
+    graph,
+    input: twin(tower.input),
+    mask: tower.mask && twin(tower.mask),
+    output: twin(tower.output),
+  };
+}
+
+/** Throws InputError unless what was learned belongs to this tower. */
+export function expectTower(tower: Tower, identity: string, what: string): void {
+  if (tower.identity === identity) return;
+  throw new InputError(
+    `${tower.place}: expected a ${what} learned with this model (${tower.identity.slice(0, 12)}…), found one of ` +
+      `another (${identity.slice(0, 12)}…)`,
+  );
 }
