@@ -43,7 +43,10 @@ Deno.test("prompts are begin, places, name, end and filling", () => {
 for (const name of ["huggingface", "openai"]) {
   Deno.test(`${name}: a context of words' own vectors gives what the prompt of these words gives`, async () => {
     const tower = await open(name), words = [11, 12, 13];
-    const spelled = Array.from(prompts.inputIds.data, (id, i) => i % 10 >= 1 && i % 10 <= 3 ? words[i % 10 - 1]! : Number(id));
+    const spelled = Array.from(
+      prompts.inputIds.data,
+      (id, i) => i % 10 >= 1 && i % 10 <= 3 ? words[i % 10 - 1]! : Number(id),
+    );
     const written = { ...prompts, inputIds: tensor("int64", [3, 10], spelled) };
     const expected = await textPrototypes(tower, written);
     const shared = tensor("float32", [3, 16], wordVectors(tower, words));
@@ -83,7 +86,8 @@ Deno.test("a context is saved and read again; that of another tower, and another
     assert.deepEqual([...read.vectors.data], [...vectors.data]);
     assert.deepEqual([read.start, read.tower], [1, tower.identity]);
     const refused = (error: Error) =>
-      error instanceof InputError && /expected a context learned with this model .* found one of another/.test(error.message);
+      error instanceof InputError &&
+      /expected a context learned with this model .* found one of another/.test(error.message);
     await assert.rejects(loadContext(path, other), refused);
     await assert.rejects(async () => await contextPrototypes(other, read, prompts), refused);
     await assert.rejects(
@@ -100,7 +104,10 @@ Deno.test("a tower without a token table, and contexts that do not fit, are refu
   const ids = graph.input("input_ids", "int64", ["N", 4]);
   graph.output(graph.node("Cast", [ids], { to: 1 })[0]!, "text_embeds");
   const bare = await openTower("text", graph);
-  assert.throws(() => findTokenEmbedding(bare), /expected a Gather of a float32 table of vectors by "input_ids", found none/);
+  assert.throws(
+    () => findTokenEmbedding(bare),
+    /expected a Gather of a float32 table of vectors by "input_ids", found none/,
+  );
   const tower = await open("openai"), { identity } = tower;
   const zeros = (...shape: number[]) => tensor("float32", shape, new Float32Array(shape.reduce((a, b) => a * b)));
   const attempt = (vectors: Tensor<"float32">, start = 1) => async () =>
@@ -108,5 +115,8 @@ Deno.test("a tower without a token table, and contexts that do not fit, are refu
   await assert.rejects(attempt(zeros(3, 8)), /expected context of \[M, 16\] or \[C, M, 16\], found \[3, 8\]/);
   await assert.rejects(attempt(zeros(2, 3, 16)), /expected one for each of 3 classes, found \[2, 3, 16\]/);
   await assert.rejects(attempt(zeros(3, 16), 7), /expected 3 places of context from 7 within texts of 10 tokens/);
-  assert.throws(() => initialContext(tower, { length: 0, random: Random.seeded(0) }), /expected a length from 1, found 0/);
+  assert.throws(
+    () => initialContext(tower, { length: 0, random: Random.seeded(0) }),
+    /expected a length from 1, found 0/,
+  );
 });
