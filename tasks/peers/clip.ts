@@ -30,7 +30,7 @@ export async function compareClips(): Promise<BenchRow[]> {
     const recording = await readClipRecording(folder);
     const rows: BenchRow[] = [];
     for (const name of Object.keys(recording.networks)) {
-      const { loss, expectedLoss, gradients, overlooked } = await compareClip(name, recording, folder);
+      const { loss, expectedLoss, gradients, overlooked } = await compareClip(name, recording, { folder });
       const [worst, difference] = Object.entries(gradients).reduce((a, b) => a[1] >= b[1] ? a : b);
       if (!(difference < TOLERANCE) || overlooked.length > 0) {
         throw new WorkError(

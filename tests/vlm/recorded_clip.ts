@@ -61,11 +61,14 @@ export interface GradientComparison {
   readonly overlooked: readonly string[];
 }
 
-/** Runs the gradient graph of both towers' files and compares it with the recording. */
+/**
+ * Runs the gradient graph of both towers' files and compares it with the recording. With `open` the graph does not know how
+ * many pictures (and for pairs texts) it will be fed.
+ */
 export async function compareClip(
   name: string,
   recording: ClipRecording,
-  folder = RECORDED_CLIPS,
+  { folder = RECORDED_CLIPS, open = false }: { readonly folder?: string; readonly open?: boolean } = {},
 ): Promise<GradientComparison> {
   const network = recording.networks[name]!;
   const text = await openTower("text", `${folder}/${name}.text.onnx`);
@@ -75,9 +78,10 @@ export async function compareClip(
   const classes = recording.ids.length, pairs = network.objective === "pairs";
   const rows = pairs ? classes : recording.pictures;
   const graph = new Graph(name);
-  const texts = joinTower(graph, text, { rows: classes, sizes: prompts.inputIds.shape.slice(1) }).embeds;
-  const images = joinTower(graph, image, { rows, sizes: pixels.shape.slice(1) }).embeds;
-  const labels = graph.input("labels", "int64", [rows]);
+  const texts =
+    joinTower(graph, text, { rows: open && pairs ? "N" : classes, sizes: prompts.inputIds.shape.slice(1) }).embeds;
+  const images = joinTower(graph, image, { rows: open ? "N" : rows, sizes: pixels.shape.slice(1) }).embeds;
+  const labels = graph.input("labels", "int64", [open ? "N" : rows]);
   const loss = pairs
     ? infoNce(images, texts, { scale: recording.scale })
     : classLoss(images, texts, labels, recording.scale).loss;

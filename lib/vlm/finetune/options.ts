@@ -35,8 +35,9 @@ export interface TuningOptions {
   readonly logitScale?: number;
   /**
    * How many classes a step's loss compares, where the text tower runs in each step: those of its pictures, and others drawn
-   * evenly. Default: all. Activations of all texts are kept for the backward pass: about 30 · layers · T · W · 4 bytes a text,
-   * 60 MB with CLIP's own text tower, so that 1,025 classes at once are for small towers and 32 to 128 for large ones.
+   * evenly. Default: all. What the backward pass needs of all texts is kept, counted by operators about 30 · layers · T · W
+   * numbers a text: 57 MB with CLIP's own text tower (12 layers, 77 tokens, width 512), so that 1,025 classes at once are for
+   * small towers and short texts, and 32 to 128 for large ones.
    */
   readonly classesPerStep?: number;
   /** Default: 10. */
