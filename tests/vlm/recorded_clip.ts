@@ -93,7 +93,7 @@ export async function compareClip(
   const pixelCount = rows * pixels.data.length / recording.pictures;
   const feeds: Record<string, Tensor> = {
     ...textFeeds(text, prompts),
-    pixel_values: tensor("float32", [rows, ...pixels.shape.slice(1)], pixels.data.subarray(0, pixelCount)),
+    [image.input.name]: tensor("float32", [rows, ...pixels.shape.slice(1)], pixels.data.subarray(0, pixelCount)),
     ...(pairs ? {} : { labels: tensor("int64", [rows], Array.from({ length: rows }, (_, i) => i % classes)) }),
   };
   if (pairs) feeds.labels = tensor("int64", [rows], Array.from({ length: rows }, (_, i) => i));

@@ -40,6 +40,9 @@ import {
 
 const KINDS = ["image", "text"] as const;
 
+/** What is not trained runs as in use: by running statistics, nothing dropped. */
+const STAYS = { batchNormalization: "frozen", dropout: false } as const;
+
 type Towers = Readonly<Partial<Record<TowerKind, Tower>>>;
 
 /**
@@ -90,7 +93,7 @@ async function tuneContext(options: ContextTuning, towers: Towers, source: Examp
     text: { kind: "context", tower, prompts: options.prompts, vectors, start },
   });
   const optimizer = options.optimizer ?? sgd({ momentum: 0.9, weightDecay: 5e-4 });
-  const model = trainable(plan.graph, { parameters: CONTEXT.parameter });
+  const model = trainable(plan.graph, { parameters: CONTEXT.parameter, ...STAYS });
   return await train(options, { plan, model, optimizer, rate: 0.002, source }, async (step, result) => {
     const learned = (await step.parameters())[CONTEXT.parameter] as Tensor<"float32">;
     return { ...result, method: "coop", context: { vectors: learned, start, tower: tower.identity } };
@@ -110,7 +113,10 @@ async function tuneLowRank(options: LowRankTuning, towers: Towers, source: Examp
     adapted[tower.kind] = withAdapters(tower, own);
   }
   const plan = await joinSides(options, towers, adapted, source);
-  const model = trainable(plan.graph, { parameters: (name) => plan.graph.value(name).kind === "parameter" });
+  const model = trainable(plan.graph, {
+    parameters: (name) => plan.graph.value(name).kind === "parameter",
+    ...STAYS,
+  });
   const optimizer = options.optimizer ?? adamW();
   return await train(options, { plan, model, optimizer, rate: 2e-4, source }, async (step, result) => {
     const found = await step.parameters();
@@ -134,7 +140,10 @@ async function tuneAll(options: FullTuning, towers: Towers, source: ExampleSourc
     open[tower.kind] = onGraph(tower, trainable(tower.graph).graph);
   }
   const plan = await joinSides(options, towers, open, source, options.learnLogitScale);
-  const model = trainable(plan.graph, { freeze: options.freeze });
+  const model = trainable(plan.graph, {
+    freeze: options.freeze,
+    batchNormalization: (node) => Object.keys(open).some((kind) => node.startsWith(`${kind}/`)) ? "train" : "frozen",
+  });
   const optimizer = options.optimizer ?? adamW(options.rates ? { multipliers: options.rates } : {});
   return await train(options, { plan, model, optimizer, rate: 1e-5, source }, async (step, result) => {
     const found = Object.entries(await step.parameters());

@@ -1,7 +1,18 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { fromFile, type Graph, toFile, toModel, toNumbers } from "../../onnx/mod.ts";
+import {
+  batchNormalization,
+  conv,
+  fromFile,
+  Graph,
+  matMul,
+  reduceMean,
+  relu,
+  toFile,
+  toModel,
+  toNumbers,
+} from "../../onnx/mod.ts";
 import { InputError, openSession, Random, type Tensor, tensor } from "../../runtime/mod.ts";
 import { findResume } from "../../train/mod.ts";
 import type { LabelledFeatures } from "../encoder.ts";
@@ -228,6 +239,62 @@ Deno.test("full on pairs, the scale learned too: stopped and resumed it gives th
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+});
+
+/** An image tower with batch normalisation: a convolution and a projection. */
+function convolutional(): Graph {
+  const graph = new Graph("convolutional"), random = Random.seeded("convolutional");
+  const drawn = (name: string, ...shape: number[]) =>
+    graph.parameter(name, {
+      shape,
+      init: (sizes) => Array.from({ length: sizes.reduce((a, b) => a * b, 1) }, () => random.normal(0, 0.4)),
+    });
+  const fixed = (name: string, value: number) => graph.constant(new Array(6).fill(value), { name });
+  const x = conv(graph.input("pixel_values", "float32", ["N", 3, 16, 16]), drawn("kernel", 6, 3, 4, 4), { strides: 4 });
+  const scale = drawn("scale", 6), shift = drawn("shift", 6);
+  const y = relu(batchNormalization(x, scale, shift, fixed("mean", 0.1), fixed("variance", 2)));
+  graph.output(matMul(reduceMean(y, { axes: [2, 3] }), drawn("head", 6, 12)), "image_embeds");
+  return graph;
+}
+
+Deno.test("a tower that is not trained runs as in use, its batch normalisation by running statistics", async () => {
+  const image = convolutional(), { text } = files("openai"), examples = stripes(2);
+  await using session = await openSession(toModel(image), { threads: 1 });
+  const { pixelValues, labels } = examples[0]!;
+  const { image_embeds: embeds } = await session.run({ [image.inputs[0]!.name]: pixelValues });
+  const expected = lossOf(toNumbers(embeds!), labels, await textPrototypes(await openTower("text", text), prompts));
+  const common = { examples: [examples[0]!], prompts, logitScale: 10, epochs: 1, ...here };
+  const lora = await fineTune({ image, text }, { method: "lora", lora: { towers: ["text"] }, ...common });
+  const full = await fineTune({ image, text }, { method: "full", towers: ["text"], ...common });
+  for (const { losses } of [lora, full]) assert.ok(Math.abs(losses[0]! - expected) < 1e-4, `${losses[0]}, ${expected}`);
+  assert.deepEqual(Object.keys(lora.towers), ["text"]);
+  const trained = await fineTune({ image, text }, {
+    method: "full",
+    towers: ["image"],
+    ...common,
+    examples,
+    epochs: 4,
+    learningRate: 0.01,
+  });
+  assert.deepEqual(Object.keys(trained.towers), ["image"]);
+  assert.ok(mean(trained.losses.slice(-2)) < mean(trained.losses.slice(0, 2)));
+  const before = weights(image), after = weights(trained.towers.image!);
+  assert.deepEqual(Object.keys(before).filter((name) => before[name] === after[name]), [], "statistics move too");
+});
+
+Deno.test("lora of the text tower alone learns from cached features", async () => {
+  const tuned = await fineTune({ text: files("huggingface").text }, {
+    method: "lora",
+    lora: { projections: ["q", "k", "v", "o"], rank: 8 },
+    examples: clusters(64, "train"),
+    prompts,
+    logitScale: 10,
+    epochs: 10,
+    learningRate: 0.02,
+    ...here,
+  });
+  assert.deepEqual(tuned.adapters.map(({ kind }) => kind), ["text"]);
+  assert.ok(mean(tuned.losses.slice(-4)) < 0.8 * mean(tuned.losses.slice(0, 4)));
 });
 
 Deno.test("classes of a step: those of its pictures and others, ascending, labels as places among them", () => {

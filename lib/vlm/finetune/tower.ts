@@ -28,7 +28,7 @@ export interface Tower {
   readonly mask: Value | undefined;
   /** [N, D], not yet of length 1. */
   readonly output: Value;
-  /** SHA-256 of the model as it is written. */
+  /** SHA-256 of the weights: the same weights under the same names, the same identity. */
   readonly identity: string;
 }
 
@@ -74,7 +74,17 @@ export async function openTower(kind: TowerKind, source: string | Graph): Promis
       `${place}: expected an output ${OUTPUTS[kind][0]} [N, D], found ${graph.outputs.map(String).join(", ")}`,
     );
   }
-  return { kind, place, graph, input, mask, output, identity: sha256(toModel(graph)) };
+  return { kind, place, graph, input, mask, output, identity: identityOf(graph) };
+}
+
+function identityOf(graph: Graph): string {
+  const lines = graph.initialisers.filter(({ dtype, tensor }) => isFloat(dtype) && tensor!.data.length > 1).map(
+    (value) => {
+      const { dtype, shape, data } = value.tensor!, { buffer, byteOffset, byteLength } = data as Float32Array;
+      return `${value.name} ${dtype} [${shape.join()}] ${sha256(new Uint8Array(buffer, byteOffset, byteLength))}`;
+    },
+  );
+  return sha256(lines.sort().join("\n"));
 }
 
 /** What stands where a tower's embedding comes out in a graph of both. */
