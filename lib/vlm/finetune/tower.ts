@@ -1,16 +1,6 @@
 /** A text or image tower of a CLIP as an ONNX file: its inputs and its embedding, and both towers in one training graph. */
 
-import {
-  copyGraph,
-  type Dim,
-  fromFile,
-  Graph,
-  inline,
-  isFloat,
-  type Shape,
-  toModel,
-  type Value,
-} from "../../onnx/mod.ts";
+import { copyGraph, type Dim, fromFile, Graph, inline, isFloat, type Shape, type Value } from "../../onnx/mod.ts";
 import { InputError, sha256, type Tensor } from "../../runtime/mod.ts";
 
 /** Which of the two towers. */
