@@ -177,7 +177,7 @@ export function contextPrototypes(
 }
 
 /** The prompts' embeddings by the tower as it is: rows of length 1, [C, D]. */
-export function textPrototypes(
+export function promptPrototypes(
   tower: Tower,
   prompts: PromptTokens,
   options: PrototypeOptions = {},

@@ -8,8 +8,8 @@ import {
   contextTokens,
   initialContext,
   loadContext,
+  promptPrototypes,
   saveContext,
-  textPrototypes,
 } from "./context.ts";
 import { findTokenEmbedding } from "./token_embedding.ts";
 import { openTower, type Tower } from "./tower.ts";
@@ -48,14 +48,14 @@ for (const name of ["huggingface", "openai"]) {
       (id, i) => i % 10 >= 1 && i % 10 <= 3 ? words[i % 10 - 1]! : Number(id),
     );
     const written = { ...prompts, inputIds: tensor("int64", [3, 10], spelled) };
-    const expected = await textPrototypes(tower, written);
+    const expected = await promptPrototypes(tower, written);
     const shared = tensor("float32", [3, 16], wordVectors(tower, words));
     const own = tensor("float32", [3, 3, 16], wordVectors(tower, [...words, ...words, ...words]));
     for (const vectors of [shared, own]) {
       const found = await contextPrototypes(tower, { vectors, start: 1, tower: tower.identity }, prompts, { batch: 2 });
       close(found, expected, 1e-6);
     }
-    const other = await textPrototypes(tower, prompts);
+    const other = await promptPrototypes(tower, prompts);
     assert.ok(other.data.some((x, i) => Math.abs(x - expected.data[i]!) > 0.01), "the words make a difference");
     for (let row = 0; row < 3; row++) {
       const length = Math.hypot(...expected.data.subarray(row * 12, row * 12 + 12));

@@ -14,7 +14,7 @@ import {
   trainable,
   warmUp,
 } from "../../train/mod.ts";
-import { CONTEXT, initialContext, textPrototypes } from "./context.ts";
+import { CONTEXT, initialContext, promptPrototypes } from "./context.ts";
 import { type ExampleSource, openExamples } from "./examples.ts";
 import { initialAdapters, type LowRankAdapters, mergeAdapters, withAdapters } from "./low_rank.ts";
 import type {
@@ -197,7 +197,7 @@ async function joinSides(
     text = { kind: "tower", tower: frozenTower(towers.text), prompts: promptsOf(options) };
   } else {
     const found = options.prototypes ??
-      (towers.text ? await textPrototypes(towers.text, promptsOf(options)) : undefined);
+      (towers.text ? await promptPrototypes(towers.text, promptsOf(options)) : undefined);
     if (!found) throw new InputError("fine-tuning: expected a text tower or prototypes, found neither");
     text = { kind: "prototypes", prototypes: found };
   }

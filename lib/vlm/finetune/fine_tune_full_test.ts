@@ -15,7 +15,7 @@ import {
 } from "../../onnx/mod.ts";
 import { openSession, Random, tensor } from "../../runtime/mod.ts";
 import { findResume } from "../../train/mod.ts";
-import { textPrototypes } from "./context.ts";
+import { promptPrototypes } from "./context.ts";
 import { fineTune } from "./fine_tune.ts";
 import { here, lossOf, mean, prompts, stripes, weights } from "./fixture.ts";
 import type { FineTuneOptions } from "./options.ts";
@@ -50,7 +50,7 @@ Deno.test("full: both towers learn in one step, rates go by group, and the files
     const path = join(folder, "image.onnx");
     await toFile(tuned.towers.image!, path);
     await using session = await openSession(path, { threads: 1 });
-    const texts = await textPrototypes(onGraph(await openTower("text", from.text), tuned.towers.text!), prompts);
+    const texts = await promptPrototypes(onGraph(await openTower("text", from.text), tuned.towers.text!), prompts);
     const losses: number[] = [];
     for (const { pixelValues, labels } of examples) {
       const { image_embeds: embeds } = await session.run({ pixel_values: pixelValues });
@@ -124,7 +124,7 @@ Deno.test("a tower that is not trained runs as in use, its batch normalisation b
   await using session = await openSession(toModel(image), { threads: 1 });
   const { pixelValues, labels } = examples[0]!;
   const { image_embeds: embeds } = await session.run({ [image.inputs[0]!.name]: pixelValues });
-  const expected = lossOf(toNumbers(embeds!), labels, await textPrototypes(await openTower("text", text), prompts));
+  const expected = lossOf(toNumbers(embeds!), labels, await promptPrototypes(await openTower("text", text), prompts));
   const common = { examples: [examples[0]!], prompts, logitScale: 10, epochs: 1, ...here };
   const lora = await fineTune({ image, text }, { method: "lora", lora: { towers: ["text"] }, ...common });
   const full = await fineTune({ image, text }, { method: "full", towers: ["text"], ...common });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { fromFile } from "../../onnx/mod.ts";
 import { InputError, Random, tensor } from "../../runtime/mod.ts";
-import { contextPrototypes, contextTokens, textPrototypes } from "./context.ts";
+import { contextPrototypes, contextTokens, promptPrototypes } from "./context.ts";
 import { classesOfStep } from "./examples.ts";
 import { fineTune } from "./fine_tune.ts";
 import { accuracy, CLASSES, clusters, here, mean, prompts, stripes, weights } from "./fixture.ts";
@@ -27,7 +27,7 @@ for (const [name, perClass] of [["openai", true], ["huggingface", false]] as con
       ...here,
     });
     const test = clusters(80, "test");
-    const fixed = accuracy(test, await textPrototypes(tower, prompts));
+    const fixed = accuracy(test, await promptPrototypes(tower, prompts));
     const learned = accuracy(test, await contextPrototypes(tower, tuned.context, prompts));
     assert.ok(learned >= fixed + 0.2, `accuracy ${learned}, with the fixed prompts ${fixed}`);
     assert.deepEqual(tuned.context.vectors.shape, perClass ? [CLASSES, 3, 16] : [3, 16]);

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { copyGraph, Graph, matMul, softmax, summarize, transpose } from "../../onnx/mod.ts";
 import { InputError, Random, type Tensor, tensor } from "../../runtime/mod.ts";
 import type { Projection } from "./attention.ts";
-import { contextTokens, textPrototypes } from "./context.ts";
+import { contextTokens, promptPrototypes } from "./context.ts";
 import {
   initialAdapters,
   loadAdapters,
@@ -47,8 +47,8 @@ for (const name of ["huggingface", "openai"]) {
     const adapters = await adaptersOf(tower, { projections: ALL });
     assert.equal(adapters.places.length, 8);
     assert.deepEqual(
-      await textPrototypes(withAdapters(tower, adapters), prompts),
-      await textPrototypes(tower, prompts),
+      await promptPrototypes(withAdapters(tower, adapters), prompts),
+      await promptPrototypes(tower, prompts),
     );
   });
 
@@ -56,10 +56,10 @@ for (const name of ["huggingface", "openai"]) {
     const tower = await open(name);
     for (const projections of [["q", "v"], ALL] as const) {
       const adapters = trained(await adaptersOf(tower, { projections, rank: 3, alpha: 5 }));
-      const beside = await textPrototypes(withAdapters(tower, adapters), prompts);
+      const beside = await promptPrototypes(withAdapters(tower, adapters), prompts);
       const merged = mergeAdapters(tower, adapters);
-      assert.ok(largestDifference(beside, await textPrototypes(onGraph(tower, merged), prompts)) < 1e-5);
-      assert.ok(largestDifference(beside, await textPrototypes(tower, prompts)) > 1e-2, "adapters make a difference");
+      assert.ok(largestDifference(beside, await promptPrototypes(onGraph(tower, merged), prompts)) < 1e-5);
+      assert.ok(largestDifference(beside, await promptPrototypes(tower, prompts)) > 1e-2, "adapters make a difference");
       assert.deepEqual(summarize(merged), summarize(tower.graph));
     }
   });
