@@ -171,7 +171,9 @@ function expectOwnMatrices({ graph, place: file }: Tower, places: readonly LowRa
 
 function expectAdapters(tower: Tower, adapters: LowRankAdapters): void {
   if (adapters.kind !== tower.kind) {
-    throw new InputError(`${tower.place}: expected adapters of a ${tower.kind} tower, found ${adapters.kind}`);
+    throw new InputError(
+      `${tower.place}: expected adapters of the ${tower.kind} tower, found those of ${adapters.kind}`,
+    );
   }
   expectTower(tower, adapters.tower, "set of adapters");
   for (const place of adapters.places) {

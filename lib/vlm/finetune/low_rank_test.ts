@@ -109,7 +109,7 @@ Deno.test("adapters of both towers are saved in one small file and read again", 
     );
     // 2 layers, q and v, A and B of 16 x 4 numbers, and a head
     assert.ok((await Deno.stat(path)).size < 16_000);
-    assert.throws(() => mergeAdapters(image, both[0]!), /expected adapters of a image tower, found text/);
+    assert.throws(() => mergeAdapters(image, both[0]!), /expected adapters of the image tower, found those of text/);
     assert.throws(
       () => mergeAdapters({ ...text, identity: "0" }, both[0]!),
       (error: Error) =>
