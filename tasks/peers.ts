@@ -1,4 +1,6 @@
-/** `deno task peers [pillow|curves|darknet|coco|pytorch|yolo|adapters]`: comparisons with other programs. Says what it skips and why. */
+/**
+ * `deno task peers [pillow|curves|clip|darknet|coco|pytorch|yolo|adapters]`: comparisons with other programs. Says what it skips and why.
+ */
 
 import { describeError } from "../lib/runtime/mod.ts";
 import { runComparisons } from "./bench/command.ts";
@@ -12,6 +14,7 @@ await runComparisons({
   byName: {
     pillow: async (options) => (await import("./peers/pillow.ts")).comparePillow(options),
     curves: async () => (await import("./peers/loss_curves.ts")).compareLossCurves(),
+    clip: async () => (await import("./peers/clip.ts")).compareClips(),
     darknet: async () => (await import("./peers/darknet.ts")).compareDarknet(),
     yolo: async () => (await import("./peers/yolo.ts")).compareYolo(),
     adapters: async () => (await import("./peers/adapters.ts")).compareAdapters(),

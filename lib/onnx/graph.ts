@@ -88,7 +88,7 @@ export class Graph {
     return this.#outputs;
   }
 
-  /** The nodes in topological order (for a graph built here; `sort` restores it). */
+  /** The nodes in topological order (for a graph built here; `sortNodes` restores it). */
   get nodes(): readonly Node[] {
     return this.#nodes;
   }

@@ -24,7 +24,7 @@ export * from "./ops/mod.ts";
 export { orderModel } from "./order.ts";
 export { fromFile, fromModel } from "./read.ts";
 export { knownOperators, type OperatorSpec, operatorSpec, type ValueType } from "./registry.ts";
-export { foldConstants, removeDead, replaceUses, takeOver } from "./rewrite.ts";
+export { foldConstants, insertAfter, removeDead, replaceUses, sortNodes, takeOver } from "./rewrite.ts";
 export {
   decodeSafetensors,
   encodeSafetensors,

@@ -97,6 +97,18 @@ export function replaceUses(graph: Graph, from: Value, to: Value): void {
   }
 }
 
+/**
+ * Puts what `make` writes behind a value between it and the nodes that read it. The graph's outputs stay, and its nodes are
+ * in topological order again. Returns what took the value's place.
+ */
+export function insertAfter(graph: Graph, value: Value, make: (value: Value) => Value): Value {
+  const readers = graph.nodes.filter((node) => node._inputs.includes(value));
+  const made = make(value);
+  for (const node of readers) node._inputs = node._inputs.map((input) => input === value ? made : input);
+  sortNodes(graph);
+  return made;
+}
+
 /** Takes a value out of a graph and gives its name, its readers and its place among the outputs to another. */
 export function takeOver(graph: Graph, from: Value, to: Value): void {
   const lists = graph._internals();
@@ -106,6 +118,25 @@ export function takeOver(graph: Graph, from: Value, to: Value): void {
   graph.rename(to, name);
   const at = lists.outputs.indexOf(from);
   if (at >= 0) lists.outputs[at] = to;
+}
+
+/** Puts the nodes into topological order, those that do not depend on each other as they were: after nodes were put between others. */
+export function sortNodes(graph: Graph): void {
+  const sorted: Node[] = [], done = new Set<Node>();
+  for (const root of graph.nodes) {
+    const pending = [root];
+    while (pending.length > 0) {
+      const node = pending.at(-1)!;
+      const missing = node.inputs.map((input) => input?.producer).filter((producer) => producer && !done.has(producer));
+      if (missing.length > 0 && !done.has(node)) pending.push(...missing as Node[]);
+      else {
+        pending.pop();
+        if (!done.has(node)) sorted.push(node);
+        done.add(node);
+      }
+    }
+  }
+  graph._internals().setNodes(sorted);
 }
 
 /** The elements that inference knows, where they are sure to be those that a run would give. */

@@ -7,7 +7,7 @@ import { foldBatchNormalization } from "./fold_batch_norm.ts";
 import { Graph } from "./graph.ts";
 import * as ops from "./ops/mod.ts";
 import { fromModel } from "./read.ts";
-import { foldConstants, removeDead } from "./rewrite.ts";
+import { foldConstants, insertAfter, removeDead, sortNodes } from "./rewrite.ts";
 import { copyGraph, cutGraph, joinGraphs, prefixValues, renameValues, summarize } from "./subgraph.ts";
 import { toModel } from "./write.ts";
 
@@ -195,4 +195,32 @@ Deno.test("a graph read from a file can be extended and written again", async ()
   const [, probabilities] = await run(graph, image(5));
   assert.equal(probabilities!.length, 20);
   assert.ok(Math.abs(probabilities!.slice(0, 10).reduce((a, b) => a + b) - 1) < 1e-5);
+});
+
+Deno.test("what is put behind a value is read by all that read it, and the nodes are in order again", async () => {
+  const graph = new Graph("line");
+  const x = graph.input("x", "float32", [2]);
+  const doubled = ops.mul(x, 2, { name: "doubled" });
+  graph.output(ops.add(doubled, 1), "one");
+  graph.output(ops.mul(doubled, doubled), "square");
+  const made = insertAfter(graph, doubled, (value) => ops.add(value, ops.mul(x, 10)));
+  assert.deepEqual(graph.nodes.map(({ opType }) => opType), ["Mul", "Mul", "Add", "Add", "Mul"]);
+  assert.equal(made.producer?.input(0), doubled);
+  const found = await run(graph, { x: tensor("float32", [2], [1, -1]) });
+  assert.deepEqual(found, [[13, -11], [144, 144]]);
+});
+
+Deno.test("sorted nodes stand behind what they read, and else as they stood", () => {
+  const graph = new Graph("mixed");
+  const x = graph.input("x", "float32", [1]);
+  const [a, b] = [ops.relu(x, { name: "a" }), ops.neg(x, { name: "b" })];
+  const c = ops.add(a, b, { name: "c" });
+  graph.output(ops.exp(c, { name: "d" }));
+  const names = () => graph.nodes.map(({ name }) => name).join("");
+  graph._internals().setNodes(graph.nodes.toReversed());
+  sortNodes(graph);
+  assert.equal(names(), "bacd");
+  graph._internals().setNodes(["b", "d", "a", "c"].map((name) => graph.value(name).producer!));
+  sortNodes(graph);
+  assert.equal(names(), "bacd");
 });

@@ -241,12 +241,16 @@ function valueOf(source: Graph, { graph, values }: ModelCopy, name: string): Val
   throw new TrainError(`model "${source.name}": expected a value named "${name}", found none`);
 }
 
-/** What a Reshape reads, for its output would be a copy: the elements are the same. */
+/**
+ * What a Reshape reads, for its output would be a copy: the elements are the same. Not between a scalar and one element, which
+ * the update tells apart.
+ */
 function withoutReshape(value: Value): Value {
   let result = value;
   while (result.producer?.opType === "Reshape" && result.producer.domain === "") {
     const source = result.producer.input(0);
     if (!source.producer || !source.type || !isStatic(source.shape)) break;
+    if ((source.rank === 0) !== (value.rank === 0)) break;
     result = source;
   }
   return result;

@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import type { Device } from "../runtime/mod.ts";
-import { fromModel } from "../onnx/mod.ts";
+import { add, exp, fromModel, Graph, mul, reduceSum, reshape, squeeze, tensor } from "../onnx/mod.ts";
 import { crossEntropy } from "./losses/mod.ts";
-import { adamW } from "./optimizers.ts";
+import { adamW, sgd } from "./optimizers.ts";
 import { smallBatch, smallNetwork } from "./small_network.ts";
 import { StepEngine } from "./step_engine.ts";
 import { planStep, type StepPlan } from "./step_plan.ts";
@@ -134,4 +134,28 @@ Deno.test("frozen parameters need no gradient: the step of a trained head has no
   const all = nodes([]), head = nodes(["conv", "scale", "bias", "hidden"]);
   assert.ok(gradientOf(all, "Conv") > 0 && gradientOf(all, "MaxPool") > 0);
   assert.equal(gradientOf(head, "Conv") + gradientOf(head, "MaxPool"), 0);
+});
+
+Deno.test("a parameter of one element whose gradient is a scalar, and the other way round, takes the step that calculus says", async () => {
+  const graph = new Graph("numbers");
+  const x = graph.input("x", "float32", []);
+  const one = graph.parameter("one", { shape: [1], init: () => [3] });
+  const scalar = graph.parameter("scalar", { shape: [], init: () => [5] });
+  graph.output(mul(squeeze(one, [0]), mul(x, x)), "a");
+  graph.output(mul(reshape(scalar, [1]), exp(reshape(x, [1]))), "b");
+  const written = planStep({
+    model: trainable(graph),
+    loss: ({ output }) => add(output("a"), reduceSum(output("b"))),
+    optimizer: sgd(),
+    accumulate: 1,
+    symbols: {},
+    recompute: [],
+    device: "cpu",
+  });
+  const engine = await StepEngine.open(written, { device: "cpu", threads: 1, seed: 0 });
+  await engine.run([{ x: tensor("float32", [], [4]) }], 0.5, 0);
+  const found = await engine.read(["one", "scalar"]);
+  assert.equal(found.one!.data[0], 3 - 0.5 * 4 * 4);
+  assert.ok(Math.abs(Number(found.scalar!.data[0]) - (5 - 0.5 * Math.exp(4))) < 1e-4);
+  await engine.dispose();
 });

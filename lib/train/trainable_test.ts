@@ -75,6 +75,16 @@ Deno.test("embeddings, positions and class tokens that are expanded and joined a
   assert.deepEqual(names(findWeights(graph)).sort(), ["positions", "token", "words"]);
 });
 
+Deno.test("a class token that is repeated by adding zeros is a weight, a number is none", () => {
+  const graph = new Graph("image");
+  const pixels = graph.input("pixels", "float32", [2, 3, 4]);
+  const patches = matMul(pixels, fixed(graph, "patches", [4, 4]));
+  const zeros = expand(graph.constant(tensor("float32", [], [0]), { name: "zero" }), [2, 1, 4]);
+  const joined = concat([add(fixed(graph, "token", [4]), zeros), patches], 1);
+  graph.output(reduceMean(joined), "y");
+  assert.deepEqual(names(findWeights(graph)).sort(), ["patches", "token"]);
+});
+
 Deno.test("of a graph written here only what is marked is trained, and marks survive the file", async () => {
   const graph = smallNetwork();
   const marked = ["conv", "scale", "bias", "hidden", "head"];

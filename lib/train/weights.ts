@@ -53,9 +53,10 @@ export function findWeights(graph: Graph): readonly Value[] {
   const found = new Set<Value>();
   const depends = new Set<Value>();
   for (const node of graph.nodes) {
-    const source = node.inputs[0] && carried.get(node.inputs[0]);
+    const carrier = CARRIERS.includes(node.opType) && node.domain === "";
+    const source = carrier ? node.inputs[0] && carried.get(node.inputs[0]) : broadBySum(node, carried);
     const [result] = node.outputs;
-    if (source && result && CARRIERS.includes(node.opType) && node.domain === "") {
+    if (source && result) {
       carried.set(result, source);
       if (found.has(source)) depends.add(result);
       continue;
@@ -77,6 +78,14 @@ export function findWeights(graph: Graph): readonly Value[] {
 function weightInputs(node: Node, later: boolean): readonly number[] {
   if (node.domain !== "") return [];
   return WEIGHT_INPUTS[node.opType] ?? (later ? LATER_INPUTS[node.opType] ?? [] : []);
+}
+
+/** A vector plus one number on a larger shape: openai/CLIP repeats its class token so, by adding zeros. */
+function broadBySum(node: Node, carried: ReadonlyMap<Value, Value>): Value | undefined {
+  if (node.opType !== "Add" || node.domain !== "") return undefined;
+  const sources = node.inputs.map((input) => input && carried.get(input));
+  const number = sources.find((source) => source?.tensor?.data.length === 1);
+  return number && sources.find((source) => source !== undefined && source.tensor!.data.length > 1);
 }
 
 function isWeight({ tensor }: Value): boolean {

@@ -16,3 +16,6 @@ export {
 } from "./zero_shot/prompt_study.ts";
 export { textPrototypes } from "./zero_shot/prototypes.ts";
 export * from "./adapters/mod.ts";
+
+// Fine-tuning of exported towers.
+export * from "./finetune/mod.ts";

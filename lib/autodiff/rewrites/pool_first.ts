@@ -10,6 +10,7 @@ import {
   mul,
   type Node,
   reshape,
+  sortNodes,
   sub,
   tensor,
   type Value,
@@ -155,23 +156,4 @@ function remove(graph: Graph, dead: readonly Node[]): void {
     lists.nodeNames.delete(node.name);
     for (const output of node.outputs) if (output) lists.values.delete(output.name);
   }
-}
-
-/** Puts the nodes into topological order, those that do not depend on each other as they were. */
-function sortNodes(graph: Graph): void {
-  const sorted: Node[] = [], done = new Set<Node>();
-  for (const root of graph.nodes) {
-    const pending = [root];
-    while (pending.length > 0) {
-      const node = pending.at(-1)!;
-      const missing = node.inputs.map((input) => input?.producer).filter((producer) => producer && !done.has(producer));
-      if (missing.length > 0 && !done.has(node)) pending.push(...missing as Node[]);
-      else {
-        pending.pop();
-        if (!done.has(node)) sorted.push(node);
-        done.add(node);
-      }
-    }
-  }
-  graph._internals().setNodes(sorted);
 }

@@ -8,6 +8,8 @@
 import {
   add,
   cast,
+  concat,
+  constantOfShape,
   elementCount,
   expand,
   gatherElements,
@@ -15,11 +17,13 @@ import {
   isStatic,
   mod,
   mul,
+  range,
   reduceSum,
   reshape,
   scatterElements,
   scatterND,
   type Shape,
+  squeeze,
   unsqueeze,
   type Value,
 } from "../../onnx/mod.ts";
@@ -113,9 +117,8 @@ function sizesAround(x: Value, axis: number, size: number): Value {
 function addRows(ctx: RuleContext, x: Value, tuples: Value, indices: Value, g: Value, batch: number): Value {
   const { graph } = ctx;
   const depth = tuples.shape.at(-1)!;
-  if (typeof depth !== "number" || !isStatic(x.shape) || !isStatic(tuples.shape)) {
-    throw ctx.fail(`expected static shapes, found ${x} and ${tuples}`);
-  }
+  if (typeof depth !== "number") throw ctx.fail(`expected index tuples of a known length, found ${tuples}`);
+  if (!isStatic(x.shape) || !isStatic(tuples.shape)) return addOpenRows(x, depth, indices, g, batch);
   const indexed = x.shape.slice(0, batch + depth), rest = x.shape.slice(batch + depth);
   const strides = stridesOf(indexed);
   const sizes = graph.ints(indexed.slice(batch)), steps = graph.ints(strides.slice(batch));
@@ -135,6 +138,36 @@ function addRows(ctx: RuleContext, x: Value, tuples: Value, indices: Value, g: V
   const zeros = expand(graph.constant(0, { dtype: x.dtype, shape: [1, 1] }), [elementCount(indexed), width]);
   const sums = scatterElements(zeros, places, reshape(g, [count, width]), { axis: 0, reduction: "add" });
   return reshape(sums, x.shape);
+}
+
+/** The same where sizes are known only when the graph runs. */
+function addOpenRows(x: Value, depth: number, indices: Value, g: Value, batch: number): Value {
+  const { graph } = x;
+  const sizeOf = (value: Value, axis: number) => composeShape(value, [{ axis }]);
+  const product = (value: Value, from: number, to: number) => {
+    let result = graph.ints([1]);
+    for (let axis = from; axis < to; axis++) {
+      result = axis === from ? sizeOf(value, axis) : mul(result, sizeOf(value, axis));
+    }
+    return result;
+  };
+  const end = batch + depth, tuples = indices.rank - 1;
+  const strides = Array.from({ length: end }, (_, axis) => product(x, axis + 1, end));
+  const sizes = composeShape(x, Array.from({ length: depth }, (_, i) => ({ axis: batch + i })));
+  const typed = indices.dtype === "int64" ? indices : cast(indices, "int64");
+  let rows = reduceSum(mul(mod(typed, sizes), concat(strides.slice(batch), 0)), { axes: [-1] });
+  for (let axis = 0; axis < batch; axis++) {
+    const places = range(0, squeeze(sizeOf(x, axis), [0]), 1);
+    rows = add(
+      rows,
+      reshape(mul(places, strides[axis]!), Array.from({ length: tuples }, (_, i) => i === axis ? -1 : 1)),
+    );
+  }
+  const table = concat([product(indices, 0, tuples), product(x, end, x.rank)], 0);
+  const column = reshape(rows, concat([product(indices, 0, tuples), graph.ints([1])], 0));
+  const zeros = constantOfShape(concat([product(x, 0, end), product(x, end, x.rank)], 0), { dtype: x.dtype });
+  const sums = scatterElements(zeros, expand(column, table), reshape(g, table), { axis: 0, reduction: "add" });
+  return reshape(sums, shapeValue(x));
 }
 
 function stridesOf(shape: readonly number[]): number[] {

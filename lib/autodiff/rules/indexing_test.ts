@@ -81,6 +81,29 @@ Deno.test("gatherND's gradient adds up at repeated tuples, with batch dimensions
   });
 });
 
+Deno.test("gatherND's gradient where sizes are open until the graph runs", async () => {
+  await checkGradients(24, Random.seeded("gatherND open"), (random) => {
+    const batchDims = random.int(3);
+    const shape = randomShape(random, 2 + random.int(2) + batchDims, 1, 4);
+    const depth = 1 + random.int(shape.length - batchDims);
+    const leading = [...shape.slice(0, batchDims), ...randomShape(random, random.int(3))];
+    const data = Array.from({ length: elementCount(leading) }, () =>
+      Array.from({ length: depth }, (_, k) => {
+        const size = shape[batchDims + k]!;
+        return random.int(2 * size) - size;
+      })).flat();
+    const named = (sizes: readonly number[], name: string) =>
+      sizes.map((size, i) => i < batchDims ? `B${i}` : random.chance(0.5) ? `${name}${i}` : size);
+    return {
+      inputs: {
+        x: { shape, declared: named(shape, "X") },
+        i: { dtype: "int64", shape: [...leading, depth], data, declared: [...named(leading, "I"), depth] },
+      },
+      build: ({ x, i }) => gatherND(mul(x!, x!), i!, { batchDims }),
+    };
+  });
+});
+
 for (const reduction of ["none", "add"] as const) {
   Deno.test(`scatterElements' gradients are the central differences with reduction ${reduction}`, async () => {
     await checkGradients(15, Random.seeded("scatterElements", reduction), (random) => {

@@ -30,8 +30,7 @@ export interface ClipAdapterWeights {
 /**
  * Logits s · g · t_k with g the normalised r · relu(relu(f · W₁) · W₂) + (1 − r) · f (Gao et al. 2021, "CLIP-Adapter: Better Vision-Language
  * Models with Feature Adapters"; the texts are not bent, as in the authors' best form). r is chosen by validation.
- * Trained by AdamW with rate 1e-3 falling along a cosine, 20 epochs of batches of 256: the authors' rate of 1e-5 with batches of 32
- * needs ten times the steps.
+ * Trained by AdamW with rate 1e-3 falling along a cosine, 20 epochs of batches of 256.
  */
 export function clipAdapter(
   {

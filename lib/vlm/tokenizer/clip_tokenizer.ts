@@ -44,7 +44,7 @@ export function learnTokenizer(
     ...{ id: id.get(content)!, content, single_word: false, lstrip: false, rstrip: false },
     ...{ normalized: false, special: true },
   });
-  const space = { add_prefix_space: false, trim_offsets: true, use_regex: false };
+  const space = { "add_prefix_space": false, "trim_offsets": true, "use_regex": false };
   return {
     version: "1.0",
     truncation: null,
