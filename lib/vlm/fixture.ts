@@ -1,4 +1,5 @@
 /** For tests: a CLIP-shaped model of a few thousand random weights in the Hub's layout, in which colours have their words. */
+// deno-lint-ignore-file camelcase -- the Hub's names
 
 import { join } from "node:path";
 import {

@@ -1,4 +1,5 @@
 /** For tests: a byte-pair tokenizer as CLIP's, small enough to read, in the Hub's files. */
+// deno-lint-ignore-file camelcase -- the Hub's names
 
 /** Words that are one token each; other words fall into letters. */
 export const tinyWords = [

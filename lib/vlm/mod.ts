@@ -19,3 +19,19 @@ export * from "./adapters/mod.ts";
 
 // Fine-tuning of exported towers.
 export * from "./finetune/mod.ts";
+
+// Encoders from files and the Hub, and the cache of what they embedded.
+export {
+  type EmbeddedPictures,
+  type EmbedOptions,
+  embedPictures,
+  embedTexts,
+  type PictureItem,
+} from "./cache/embed_pictures.ts";
+export { type CacheOwner, EmbeddingCache, openEmbeddingCache, pictureKey, textKey } from "./cache/embedding_cache.ts";
+export { type FoundModel } from "./encoders/find_model.ts";
+export { defaultModel, type KnownModel, knownModels, type Precision, precisions } from "./encoders/known_models.ts";
+export { type OpenedEncoder, openEncoder, type OpenEncoderOptions } from "./encoders/open_encoder.ts";
+export { type PictureSettings, pictureSettings, preparePictures, readPreprocessing } from "./encoders/preprocess.ts";
+export { openTokenizer, type TextTokenizer, type Tokens } from "./encoders/tokenize.ts";
+export { leastCosine, type Verdict } from "./encoders/verify.ts";

@@ -1,3 +1,4 @@
+// deno-lint-ignore-file camelcase -- the Hub's names
 import assert from "node:assert/strict";
 import { augment, type Picture } from "../../data/mod.ts";
 import { InputError } from "../../runtime/mod.ts";
