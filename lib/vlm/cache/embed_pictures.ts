@@ -39,7 +39,7 @@ export interface EmbeddedPictures<T extends PictureItem> {
 /**
  * Embeds pictures, decoded as building a data set decodes them (of an animation the first frame). One that cannot be read or
  * decoded is skipped with its cause; the others of its batch are embedded. A killed run goes on where it was, with the cache:
- * only its last batch is embedded again. Throws InputError for a cache of another dimension, whatever the encoder throws, and the
+ * only its last batch is embedded again. Throws InputError for a cache of another encoder, whatever the encoder throws, and the
  * signal's reason.
  */
 export async function embedPictures<T extends PictureItem>(
@@ -52,26 +52,34 @@ export async function embedPictures<T extends PictureItem>(
   let cached = 0;
   const read = (from: number) => Promise.all(items.slice(from, from + batch).map((item) => readItem(item, cache)));
   let next = read(0);
-  for (let from = 0; from < items.length; from += batch) {
-    signal?.throwIfAborted();
-    const part = await next;
-    next = read(from + batch); // decoded in other threads while this one embeds
-    const fresh = part.filter((each) => each.picture !== undefined);
-    const embedded = fresh.length === 0 ? undefined : await encoder.embedImages(fresh.map(({ picture }) => picture!));
-    fresh.forEach((each, i) => each.row = rowOf(embedded!, i));
-    cache?.add(fresh.map(({ key, row }) => [key, row!] as const));
-    for (const [i, { row, cause, picture }] of part.entries()) {
-      const item = items[from + i]!;
-      if (row === undefined) skipped.push({ path: item.id, cause: cause! });
-      else {
-        kept.push(item);
-        rows.push(row);
-        if (picture === undefined) cached++;
+  try {
+    for (let from = 0; from < items.length; from += batch) {
+      signal?.throwIfAborted();
+      const part = await next;
+      next = read(from + batch); // decoded in other threads while this one embeds
+      const fresh = part.filter((each) => each.picture !== undefined);
+      const embedded = fresh.length === 0 ? undefined : await encoder.embedImages(fresh.map(({ picture }) => picture!));
+      fresh.forEach((each, i) => each.row = rowOf(embedded!, i));
+      cache?.add(fresh.map(({ key, row }) => [key, row!] as const));
+      for (const [i, { row, cause, picture }] of part.entries()) {
+        const item = items[from + i]!;
+        if (row === undefined) skipped.push({ path: item.id, cause: cause! });
+        else {
+          kept.push(item);
+          rows.push(row);
+          if (picture === undefined) cached++;
+        }
       }
+      onProgress?.({
+        label: `embed (${encoder.name})`,
+        done: from + part.length,
+        total: items.length,
+        unit: "pictures",
+      });
     }
-    onProgress?.({ label: `embed (${encoder.name})`, done: from + part.length, total: items.length, unit: "pictures" });
+  } finally {
+    await next.catch(() => {}); // read ahead, when the embedding failed
   }
-  await next;
   return { items: kept, features: stack(rows, encoder.dimension), skipped, cached };
 }
 
@@ -128,8 +136,8 @@ async function readItem({ source }: PictureItem, cache: EmbeddingCache | undefin
 
 function checkOptions(encoder: Encoder, cache: EmbeddingCache | undefined, batch: number): void {
   if (!Number.isInteger(batch) || batch < 1) throw new InputError(`embed: expected batch from 1, found ${batch}`);
-  if (cache && cache.dimension !== encoder.dimension) {
-    throw new InputError(`${cache.path}: expected ${encoder.dimension} numbers, found ${cache.dimension}`);
+  if (cache && cache.owner.identity !== encoder.identity) {
+    throw new InputError(`${cache.path}: expected embeddings of ${encoder.name}, found those of ${cache.owner.name}`);
   }
 }
 

@@ -30,7 +30,7 @@ export function textKey(text: string): string {
  */
 export class EmbeddingCache implements Disposable {
   readonly path: string;
-  readonly dimension: number;
+  readonly owner: CacheOwner;
   /** Records that were dropped at opening because their checksum was wrong or they were cut. */
   readonly dropped: number;
   readonly #file: Deno.FsFile;
@@ -41,21 +41,15 @@ export class EmbeddingCache implements Disposable {
   constructor(
     path: string,
     file: Deno.FsFile,
-    { dimension, rows, end, dropped }: {
-      readonly dimension: number;
+    { owner, rows, end, dropped }: {
+      readonly owner: CacheOwner;
       readonly rows: Map<string, Float32Array>;
       readonly end: number;
       readonly dropped: number;
     },
   ) {
-    [this.path, this.#file, this.dimension, this.#rows, this.#end, this.dropped] = [
-      path,
-      file,
-      dimension,
-      rows,
-      end,
-      dropped,
-    ];
+    [this.path, this.owner, this.dropped] = [path, owner, dropped];
+    [this.#file, this.#rows, this.#end] = [file, rows, end];
   }
 
   /** Embeddings that it holds. */
@@ -73,17 +67,17 @@ export class EmbeddingCache implements Disposable {
    * Throws InputError for a row of another size, WorkError when the disk is full: the file is then as before.
    */
   add(rows: Iterable<readonly [key: string, row: Float32Array]>): void {
-    const fresh = new Map<string, Float32Array>();
+    const { dimension } = this.owner, fresh = new Map<string, Float32Array>();
     for (const [key, row] of rows) {
-      if (row.length !== this.dimension || !/^[0-9a-f]{64}$/.test(key)) {
+      if (row.length !== dimension || !/^[0-9a-f]{64}$/.test(key)) {
         throw new InputError(
-          `${this.path}: expected a SHA-256 and ${this.dimension} numbers, found "${key}" and ${row.length}`,
+          `${this.path}: expected a SHA-256 and ${dimension} numbers, found "${key}" and ${row.length}`,
         );
       }
       if (!this.#rows.has(key)) fresh.set(key, row.slice());
     }
     if (fresh.size === 0) return;
-    const size = recordSize(this.dimension);
+    const size = recordSize(dimension);
     const bytes = new Uint8Array(size * fresh.size), view = new DataView(bytes.buffer);
     let at = 0;
     for (const [key, row] of fresh) {
@@ -132,7 +126,7 @@ export async function openEmbeddingCache(path: string, owner: CacheOwner): Promi
       await file.truncate();
       await file.write(header);
       return new EmbeddingCache(path, file, {
-        dimension: owner.dimension,
+        owner,
         rows: new Map(),
         end: header.length,
         dropped: 0,
@@ -141,7 +135,7 @@ export async function openEmbeddingCache(path: string, owner: CacheOwner): Promi
     const start = checkHeader(path, bytes, owner);
     const { rows, end, dropped } = readRecords(bytes, start, owner.dimension);
     if (end < bytes.length) await file.truncate(end);
-    return new EmbeddingCache(path, file, { dimension: owner.dimension, rows, end, dropped });
+    return new EmbeddingCache(path, file, { owner, rows, end, dropped });
   } catch (error) {
     file.close();
     throw error;

@@ -1,5 +1,4 @@
 /** What the files beside the weights say of a model: config.json, the picture processor's, the tokenizer's. */
-// deno-lint-ignore-file camelcase -- the Hub's names
 
 import { join } from "node:path";
 import { z } from "zod";
