@@ -61,12 +61,13 @@ export function tinyTokenizer(
   const characters = [..."abcdefghijklmnopqrstuvwxyz0123456789.,-'!?"];
   for (const character of characters) add(character);
   for (const character of characters) add(`${character}</w>`);
-  const merges = new Set<string>();
+  const merges: string[] = [];
   for (const word of words) {
-    const parts = [...word].map((letter, i, all) => i === all.length - 1 ? `${letter}</w>` : letter);
-    for (let joined = parts[0]!, i = 1; i < parts.length; i++) {
-      merges.add(`${joined} ${parts[i]}`);
-      joined += parts[i]!;
+    // Later merges come after earlier ones, which therefore still make their words: what is left of this word is joined.
+    let joined = "";
+    for (const piece of piecesOf(word, merges)) {
+      if (joined !== "" && !merges.includes(`${joined} ${piece}`)) merges.push(`${joined} ${piece}`);
+      joined += piece;
       add(joined);
     }
   }
@@ -129,7 +130,7 @@ export function tinyTokenizer(
       end_of_word_suffix: "</w>",
       fuse_unk: false,
       vocab: Object.fromEntries(vocabulary),
-      merges: [...merges],
+      merges,
     },
   };
   const config = {
@@ -141,4 +142,16 @@ export function tinyTokenizer(
     model_max_length: contextLength,
   };
   return { tokenizer, config, vocabulary };
+}
+
+/** A word's tokens: the earliest merge that applies is made first, until none does (Sennrich et al. 2016). */
+function piecesOf(word: string, merges: readonly string[]): string[] {
+  const pieces = [...word].map((letter, i, all) => i === all.length - 1 ? `${letter}</w>` : letter);
+  for (;;) {
+    const ranks = pieces.slice(1).map((piece, i) => merges.indexOf(`${pieces[i]} ${piece}`));
+    const known = ranks.filter((rank) => rank >= 0);
+    if (known.length === 0) return pieces;
+    const at = ranks.indexOf(Math.min(...known));
+    pieces.splice(at, 2, pieces[at]! + pieces[at + 1]!);
+  }
 }
