@@ -1,4 +1,4 @@
-"""Records what the Python picture processors and tokenizers of transformers give, for the tests of lib/vlm.
+"""Records what the Python picture processors of transformers give, for the tests of lib/vlm.
 
     python tests/peers/record_processors.py tests/fixtures/vlm/processors.json
 

@@ -1,3 +1,4 @@
+// deno-lint-ignore-file camelcase -- the Hub's names
 import assert from "node:assert/strict";
 import { InputError } from "../../runtime/mod.ts";
 import { tinyTokenizer } from "../fixture_tokenizer.ts";
@@ -54,7 +55,7 @@ Deno.test("files that are no tokenizer are refused in a line that names the plac
   const refused = (pattern: RegExp) => (error: unknown) =>
     error instanceof InputError && pattern.test(error.message) && !error.message.includes("\n");
   await assert.rejects(openTokenizer({}, config, options), refused(/^t\.json: expected a tokenizer with model\.vocab/));
-  const unknown = { ...tokenizer, model: { type: "Nonsense", vocab: { a: 0 } } };
+  const unknown = { ...tokenizer, pre_tokenizer: { type: "Nonsense" } };
   await assert.rejects(openTokenizer(unknown, config, options), refused(/^t\.json: expected a tokenizer, found/));
   await assert.rejects(openTokenizer(tokenizer, {}, options), refused(/^t\.json: expected a padding token/));
 });
