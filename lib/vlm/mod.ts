@@ -19,3 +19,8 @@ export * from "./adapters/mod.ts";
 
 // Fine-tuning of exported towers.
 export * from "./finetune/mod.ts";
+
+// A small CLIP of our own.
+export * from "./captions/mod.ts";
+export * from "./clip/mod.ts";
+export * from "./tokenizer/mod.ts";
