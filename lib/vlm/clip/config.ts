@@ -26,7 +26,7 @@ const model = z.strictObject({
     /** The most tokens of a text, start and end among them. */
     context: z.int().min(4).default(32),
     /** The most different tokens. */
-    vocabulary: z.int().min(514).default(2048),
+    vocabulary: z.int().min(514).default(3072),
   }).prefault({}),
 });
 
@@ -47,12 +47,12 @@ const heldOut = z.strictObject({
 
 const loss = z.strictObject({
   /** Captions of species that are in no picture of the batch, as further rivals of its own: image to text only. */
-  negatives: z.int().min(0).default(32),
+  negatives: z.int().min(0).default(16),
   names: z.strictObject({
     /** Of the cross entropy of pictures among the names of the batch and further ones; 0: without. */
     weight: z.number().min(0).default(0.5),
     /** Further names. */
-    negatives: z.int().min(0).default(64),
+    negatives: z.int().min(0).default(32),
   }).prefault({}),
   /** What cosines are multiplied by at first: 1 / temperature (Radford et al. 2021, section 2.5). */
   scale: positive.max(100).default(1 / 0.07),

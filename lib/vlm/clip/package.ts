@@ -24,6 +24,9 @@ export const FILES = {
   preprocessor: "preprocessor_config.json",
 } as const;
 
+/** Where in a run's folder the model lies. */
+export const MODEL_FOLDER = "model";
+
 /** How weights are kept in the files. */
 export const CLIP_WEIGHTS = ["float32", "float16", "int8", "mixed"] as const;
 export type ClipWeights = typeof CLIP_WEIGHTS[number];
@@ -208,4 +211,24 @@ async function writeFiles(
   const whole: ClipCard = { format: 1, kind: "clip", weights, ...card, files };
   await writeAtomic(join(folder, FILES.card), json(whole));
   return whole;
+}
+
+/**
+ * Writes the model of a finished training, RUN/model/, or a copy of a model's folder. Throws InputError where there is none, and as
+ * `copyClip`.
+ */
+export async function exportClip(
+  run: string,
+  folder: string,
+  options: { readonly weights?: ClipWeights | undefined } = {},
+): Promise<ClipCard> {
+  const place = await findClip(run);
+  if (!place) throw new InputError(`${run}: expected a CLIP's folder or finished run, found none`);
+  return await copyClip(place, folder, options);
+}
+
+/** The model's folder in a path that is one or is a run's; undefined where there is none. */
+export async function findClip(path: string): Promise<string | undefined> {
+  for (const folder of [path, join(path, MODEL_FOLDER)]) if (await exists(join(folder, FILES.card))) return folder;
+  return undefined;
 }

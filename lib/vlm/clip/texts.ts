@@ -26,7 +26,8 @@ export class TrainingTexts {
     this.#config = config;
     this.#seed = seed;
     this.#rows = new Map(data.rows.train.map((row) => [row.id, row]));
-    this.#ofSpecies = data.classes.map(({ dex }) => data.rows.train.filter((row) => row.dex === dex));
+    const ofDex = Map.groupBy(data.rows.train, ({ dex }) => dex);
+    this.#ofSpecies = data.classes.map(({ dex }) => ofDex.get(dex) ?? []);
     this.#names = data.classes.map((species) => nameCaption(species));
     this.#known = new Set(data.classes.map(({ dex }) => dex));
     const { vocabulary, context } = config.model.text;

@@ -39,7 +39,7 @@ import type { ClipConfig } from "./config.ts";
 import { partData, type PartedData } from "./held_out.ts";
 import { type ClipFigures, ClipJudge, validationFigures, withWeights } from "./judge.ts";
 import { clipGraph, clipLoss, LOG_SCALE, scaleOf } from "./network.ts";
-import { type ClipCard, FILES, writeClip } from "./package.ts";
+import { type ClipCard, FILES, MODEL_FOLDER, writeClip } from "./package.ts";
 import { compareTowers, TOWER_TOLERANCE } from "./compare_towers.ts";
 import { TrainingTexts } from "./texts.ts";
 import { type ClipShape, textGraph, visionGraph } from "./towers.ts";
@@ -83,9 +83,6 @@ export interface TrainClipResult {
   /** Share of the time of all steps that went by waiting for a batch. */
   readonly waitShare: number;
 }
-
-/** Where in a run's folder the model lies. */
-export const MODEL_FOLDER = "model";
 
 /**
  * Trains a CLIP and writes its run: `config.yaml`, `log.jsonl`, `checkpoints/`, `best/`, and at the end the best weights in `model/`.
