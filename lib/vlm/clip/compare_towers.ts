@@ -47,11 +47,11 @@ export async function compareTowers(
   );
   await using visionSession = await openSession(toModel(vision), { threads, name: "vision" });
   await using textSession = await openSession(toModel(text), { threads, name: "text" });
-  const images = await embedPixels(visionSession, pixels, dimension);
-  const { data } = await embedTexts(textSession, tokenizer, texts, dimension);
+  const images = await embedPixels(visionSession, pixels);
+  const embedded = await embedTexts(textSession, tokenizer, texts, dimension);
   const difference = Math.max(
-    largestDifference(unitRows((expected.images.data as Float32Array).slice(), dimension), images),
-    largestDifference(unitRows((expected.texts.data as Float32Array).slice(), dimension), data),
+    largestDifference(unitRows(expected.images).data, images.data),
+    largestDifference(unitRows(expected.texts).data, embedded.data),
   );
   if (!(difference <= WRONG)) {
     throw new WorkError(

@@ -5,8 +5,9 @@ import { type Dataset, evaluationLoader, type ShownAs } from "../../experiment/m
 import { type Classification, judgeClassification, type Share } from "../../evaluate/mod.ts";
 import { toModel } from "../../onnx/mod.ts";
 import { openSession, type Tensor, tensor } from "../../runtime/mod.ts";
+import { cosines } from "../cosines.ts";
 import type { ClipTokenizer } from "../tokenizer/mod.ts";
-import { cosines, embedPixels, embedTexts } from "./embed.ts";
+import { embedPixels, embedTexts } from "./embed.ts";
 import type { PartedData } from "./held_out.ts";
 import { classTexts } from "./texts.ts";
 import { type ClipShape, textGraph, visionGraph } from "./towers.ts";
@@ -64,7 +65,7 @@ export class ClipJudge {
     await using text = await openSession(toModel(graphs[1]!), { threads, name: "text" });
     const part = async (data: Dataset, texts: readonly string[]) => {
       if (data.rows[split].length === 0 || texts.length === 0) return undefined;
-      const { data: rows } = await embedTexts(text, this.#options.tokenizer, texts, shape.dimension);
+      const rows = await embedTexts(text, this.#options.tokenizer, texts, shape.dimension);
       const { top1, top5 } = await this.#classify(data, split, { vision, rows, signal });
       return { top1, top5 };
     };
@@ -78,22 +79,22 @@ export class ClipJudge {
     split: Split,
     { vision, rows, signal }: {
       readonly vision: Parameters<typeof embedPixels>[0];
-      readonly rows: Float32Array;
+      readonly rows: Tensor<"float32">;
       readonly signal: AbortSignal | undefined;
     },
   ): Promise<Classification> {
     const { cache, shown, shape: { dimension } } = this.#options;
     // Drawn in this thread: the workers of the training draw its next batches meanwhile.
     using loader = evaluationLoader(data, split, cache, shown, { workers: 0 });
-    const classes = data.classes.length, scores = new Float32Array(data.rows[split].length * classes);
-    const labels: number[] = [];
+    const embeds = new Float32Array(data.rows[split].length * dimension), labels: number[] = [];
     for await (const { images, shape, labels: own } of loader.epoch(0)) {
       signal?.throwIfAborted();
-      const embeds = await embedPixels(vision, tensor("float32", shape, images), dimension);
-      scores.set(cosines(embeds, rows, dimension), labels.length * classes);
+      const { data: found } = await embedPixels(vision, tensor("float32", shape, images));
+      embeds.set(found, labels.length * dimension);
       labels.push(...own);
     }
-    return judgeClassification({ values: scores, classes }, Int32Array.from(labels));
+    const { data: values } = await cosines(tensor("float32", [labels.length, dimension], embeds), rows);
+    return judgeClassification({ values, classes: data.classes.length }, Int32Array.from(labels));
   }
 }
 

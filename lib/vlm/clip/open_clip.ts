@@ -58,7 +58,8 @@ export async function openPokedexClip(
         const pixels = new Float32Array(own.length * plane);
         own.forEach((each, i) => pixels.set(each, i * plane));
         const shape = [own.length, 3, size, size];
-        all.set(await embedPixels(vision, tensor("float32", shape, pixels), dimension), at * dimension);
+        const { data } = await embedPixels(vision, tensor("float32", shape, pixels));
+        all.set(data, at * dimension);
       }
       return tensor("float32", [pictures.length, dimension], all);
     },
