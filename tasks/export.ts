@@ -3,13 +3,26 @@
 import { join } from "node:path";
 import { copyPackage, openModel } from "../lib/experiment/mod.ts";
 import { InputError, runCommand } from "../lib/runtime/mod.ts";
+import { listRunFolders } from "../lib/track/mod.ts";
+import { exportClip, findClip } from "../lib/vlm/mod.ts";
 
 const WEIGHTS = ["float32", "float16", "int8", "mixed"] as const;
+
+/** The folder of a CLIP that is meant by a path, a name under `models/` or (a part of) a run's id; undefined for other models. */
+async function clipOf(model: string, runs: string): Promise<string | undefined> {
+  const ids = (await listRunFolders(runs)).filter((id) => id.includes(model));
+  for (const place of [model, join("models", model), ...ids.toReversed().map((id) => join(runs, id))]) {
+    const found = await findClip(place);
+    if (found) return found;
+  }
+  return undefined;
+}
 
 await runCommand({
   usage: "deno task export",
   about:
-    "Writes a trained model as a package of its own: model.onnx, classes.txt, model.json. With weights of fewer bytes the " +
+    "Writes a trained model as a package of its own: model.onnx, classes.txt, model.json; of a CLIP both towers, tokenizer and " +
+    "card in the layout of the Hub. With weights of fewer bytes the " +
     'card\'s figures are left out until "deno task evaluate --card" has measured them.',
   flags: {
     model: {
@@ -32,6 +45,15 @@ await runCommand({
     }
     if ((pictures === undefined) !== (licence === undefined)) {
       throw new InputError("deno task export: expected --pictures and --licence together, found one of them");
+    }
+    const clip = model === undefined ? undefined : await clipOf(model, runs);
+    if (model !== undefined && clip !== undefined) {
+      if (pictures !== undefined) throw new InputError("--pictures: expected a detector or classifier, found a CLIP");
+      const folder = out ?? join("models", "pokedex-clip");
+      const card = await exportClip(clip, folder, { weights: kept });
+      const bytes = Object.values(card.files).reduce((sum, file) => sum + file.bytes, 0);
+      console.error(`${folder}: ${(bytes / 1e6).toFixed(2)} MB, ${card.weights} weights`);
+      return { folder, bytes, files: card.files, weights: card.weights };
     }
     await using opened = await openModel(model, { runs });
     const { card, folder: file } = await copyPackage(opened.folder, out ?? join("models", `${opened.card.name}-onnx`), {

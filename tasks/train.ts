@@ -1,4 +1,4 @@
-/** `deno task train`: trains a detector by a configuration and writes its run and its model. */
+/** `deno task train`: trains a detector, a classifier or a CLIP by a configuration and writes its run and its model. */
 
 import { join } from "node:path";
 import {
@@ -26,6 +26,8 @@ import {
 } from "../lib/runtime/mod.ts";
 import { listRunFolders } from "../lib/track/mod.ts";
 import { bestCheckpointPath, type LearningRateCurve } from "../lib/train/mod.ts";
+import { isClipConfig } from "../lib/vlm/mod.ts";
+import { trainClipByFlags } from "./train/clip.ts";
 import { dataOf } from "./train/data_of.ts";
 
 /** The best checkpoint of a run, where the flag names one by its folder or (a part of) its id; else what it says. */
@@ -158,6 +160,14 @@ await runCommand({
       (["resume", "force-new-run", "name", "epochs"] as const).find((flag) => flags[flag]);
     if (other) throw new InputError(`--find-rate: expected no --${other}, for it trains nothing, found both`);
     const profile = await readProfile(profileName);
+    if (await isClipConfig(path)) {
+      const done = await trainClipByFlags(path, profile, { ...flags, device, engine }, interrupt);
+      if (interrupt.exitStatus !== undefined && !done.model) {
+        if (flags.json) console.log(JSON.stringify(done, null, 2));
+        Deno.exit(interrupt.exitStatus);
+      }
+      return done;
+    }
     const settings = await readTrainingConfig(path, { profile: profile.name });
     const lowest = Math.floor(settings.schedule.warmUpEpochs) + 1; // as the settings' schema has it
     const config: TrainingConfig = {

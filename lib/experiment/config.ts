@@ -252,6 +252,20 @@ const all = z.strictObject({
   prediction: prediction.prefault({}),
 });
 
+/** Parts of the settings that trainings of other kinds have too. */
+export const trainingParts = {
+  name: all.shape.name,
+  augmentation,
+  byte,
+  count,
+  optimizer,
+  positive,
+  ratio,
+  schedule,
+  share,
+  training,
+};
+
 /** All settings of a training; `configs/yolov3/improved.yaml` says what each is for. */
 export const trainingConfigSchema = all.superRefine((config, context) => {
   for (const { path, message } of contradictions(config)) context.addIssue({ code: "custom", path, message });

@@ -2,7 +2,7 @@
 
 import type { Batch as PictureBatch, BatchLoader, HardExamples, PictureCache } from "../data/mod.ts";
 import { type ProgressListener, tensor } from "../runtime/mod.ts";
-import type { BatchSource } from "../train/mod.ts";
+import type { Batch, BatchSource } from "../train/mod.ts";
 import { augmentationOf, type TrainingConfig } from "./config.ts";
 import { type Dataset, evaluationLoader, openPictures, type ShownAs, trainingLoader } from "./dataset.ts";
 import type { JudgedBatch } from "./judge.ts";
@@ -18,7 +18,10 @@ export interface Feeding {
 }
 
 /** Endless batches of a loader with their targets: those of the next epoch are drawn while this one is validated. */
-export function feedTraining(loader: BatchLoader, task: TaskNetwork): Feeding {
+export function feedTraining(
+  loader: BatchLoader,
+  task: { targets(batch: PictureBatch): Batch },
+): Feeding {
   let stream: AsyncGenerator<PictureBatch> | undefined;
   let position = -1, waiting = 0, working = 0, isFirst = true;
   const source: BatchSource = async function* (epoch, fromStep) {

@@ -32,6 +32,7 @@ export {
   readTrainingConfig,
   type TrainingConfig,
   trainingConfigSchema,
+  trainingParts,
 } from "./config.ts";
 export {
   type Dataset,
@@ -39,6 +40,7 @@ export {
   openDataset,
   type OpenDatasetOptions,
   openPictures,
+  type ShownAs,
   trainingLoader,
 } from "./dataset.ts";
 export {
@@ -73,7 +75,9 @@ export {
   splitPictures,
 } from "./picture_sets.ts";
 export { type Guess, type Prediction, type PredictOptions, predictPictures } from "./predict.ts";
-export { assignmentOf, lossOf, optimizerOf, scheduleOf } from "./recipe.ts";
+export { assignmentOf, lossOf, monitorOf, optimizerOf, planOf, scheduleOf } from "./recipe.ts";
+export { chooseRun, type ChooseRunOptions, type ChosenRun } from "./resume_run.ts";
+export { type Feeding, feedTraining } from "./feeding.ts";
 export { samplerOf, type TrainingSampler, trainingSampler } from "./sampling.ts";
 export { ORIGINAL_RUN } from "./original.ts";
 export {

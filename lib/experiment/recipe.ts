@@ -7,6 +7,7 @@ import {
   type AssignmentOptions,
   constantRate,
   cosineRate,
+  type FitOptions,
   lamb,
   linearRate,
   lion,
@@ -73,6 +74,26 @@ export function scheduleOf(
 }
 
 /** Which way the monitored figure is better. */
-export function monitorOf({ monitor }: TrainingConfig["training"]): Monitor {
+export function monitorOf({ monitor }: { readonly monitor: string }): Monitor {
   return { metric: monitor, mode: monitor === "nll" || monitor === "loss" ? "min" : "max" };
+}
+
+/** Budget, checkpoints and guard of a training in a run's folder, as `fit` takes them. */
+export function planOf(
+  { steps, minutes, checkpoint, guard }: Pick<TrainingConfig["training"], "steps" | "minutes" | "checkpoint" | "guard">,
+  { folder }: { readonly folder: string },
+): Pick<FitOptions, "budget" | "checkpoints" | "guard"> {
+  const { everyEpochs, everySteps, everyMinutes, keep } = checkpoint;
+  return {
+    budget: {
+      ...(steps === undefined ? {} : { steps }),
+      ...(minutes === undefined ? {} : { seconds: 60 * minutes }),
+    },
+    checkpoints: {
+      ...{ folder, everyEpochs, keep },
+      ...(everySteps === undefined ? {} : { everySteps }),
+      ...(everyMinutes === undefined ? {} : { everyMinutes }),
+    },
+    guard: guard === false ? undefined : guard,
+  };
 }

@@ -25,6 +25,8 @@ export interface ChooseRunOptions {
   /** Further folders of run folders, such as a backup. */
   readonly extraFolders?: readonly string[];
   readonly tensors: readonly TensorSpec[];
+  /** What a finished run has in its folder. Default: "model.json". */
+  readonly finished?: string;
   readonly warn?: (message: string) => void;
 }
 
@@ -42,7 +44,16 @@ export interface ChosenRun {
  * another folder is first copied among the runs. Throws TrainError as `findResume` and `readResume`.
  */
 export async function chooseRun(
-  { runsFolder, name, resume, forceNewRun = false, extraFolders = [], tensors, warn = () => {} }: ChooseRunOptions,
+  {
+    runsFolder,
+    name,
+    resume,
+    forceNewRun = false,
+    extraFolders = [],
+    tensors,
+    finished = "model.json",
+    warn = () => {},
+  }: ChooseRunOptions,
 ): Promise<ChosenRun | undefined> {
   if (forceNewRun && resume !== undefined && resume !== "auto") {
     throw new TrainError(`--resume: expected either a checkpoint or --force-new-run, found both ("${resume}")`);
@@ -50,7 +61,7 @@ export async function chooseRun(
   if (forceNewRun || resume === undefined) return undefined;
   if (resume !== "auto") return await fromPath(resume, { runsFolder, tensors, warn });
   let unfit: unknown;
-  const ids = await unfinishedRuns([runsFolder, ...extraFolders], name);
+  const ids = await unfinishedRuns([runsFolder, ...extraFolders], { name, finished });
   for (const [index, id] of ids.entries()) {
     const places = [runsFolder, ...extraFolders].map((folder) => join(folder, id));
     if (!(await exists(places[0]!))) await bringBack(places, join(runsFolder, id), warn);
@@ -110,14 +121,17 @@ async function bringBack(places: readonly string[], home: string, warn: (message
 }
 
 /** Ids of runs of a name without a model, the newest first. */
-async function unfinishedRuns(folders: readonly string[], name: string): Promise<string[]> {
+async function unfinishedRuns(
+  folders: readonly string[],
+  { name, finished: file }: { readonly name: string; readonly finished: string },
+): Promise<string[]> {
   const started = new Map<string, string>();
   const finished = new Set<string>();
   for (const folder of folders) {
     for (const run of await listRuns(folder)) {
       if (run.name !== name || run.started === undefined) continue;
       started.set(run.id, run.started);
-      if (await exists(join(run.folder, "model.json"))) finished.add(run.id);
+      if (await exists(join(run.folder, file))) finished.add(run.id);
     }
   }
   return [...started].filter(([id]) => !finished.has(id))

@@ -34,7 +34,7 @@ import { OUTPUTS, wayOutput } from "./graphs.ts";
 import { loadPretrained, type Pretrained } from "./network.ts";
 import { openModel } from "./open_model.ts";
 import { splitPictures } from "./picture_sets.ts";
-import { monitorOf, scheduleOf } from "./recipe.ts";
+import { monitorOf, planOf, scheduleOf } from "./recipe.ts";
 import { chooseRun } from "./resume_run.ts";
 import { hardnessIn } from "./sampling.ts";
 import { shipModel, TOLERANCE } from "./ship.ts";
@@ -159,7 +159,6 @@ class Training implements Disposable {
     const { training, schedule } = config, { step, log, accumulate } = this.#parts;
     const stepsPerEpoch = this.#stepsPerEpoch, hard = this.#hard;
     const all = training.epochs * stepsPerEpoch, steps = Math.min(all, training.steps ?? all);
-    const { everyEpochs, everySteps, everyMinutes, keep } = training.checkpoint;
     const { to, everyMinutes: copyMinutes } = training.backup;
     const copies = to === undefined
       ? []
@@ -183,16 +182,7 @@ class Training implements Disposable {
         },
       },
       ...(hard ? { custom: { save: () => hard.save(), load: (saved) => hard.load(saved) } } : {}),
-      budget: {
-        ...(training.steps === undefined ? {} : { steps: training.steps }),
-        ...(training.minutes === undefined ? {} : { seconds: 60 * training.minutes }),
-      },
-      checkpoints: {
-        ...{ folder: log.folder, everyEpochs, keep },
-        ...(everySteps === undefined ? {} : { everySteps }),
-        ...(everyMinutes === undefined ? {} : { everyMinutes }),
-      },
-      guard: training.guard === false ? undefined : training.guard,
+      ...planOf(training, { folder: log.folder }),
       ...{ resume, runId: log.id, configHash: hash, log, warn },
       callbacks: [...copies, ...callbacks],
       ...(signal ? { signal } : {}),

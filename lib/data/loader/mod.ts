@@ -3,6 +3,7 @@
 export * from "./batches.ts";
 export { openCache, type OpenCacheOptions, PictureCache } from "./cache.ts";
 export * from "./curriculum.ts";
+export * from "./distinct_classes.ts";
 export * from "./hard_examples.ts";
 export {
   type PictureFile,

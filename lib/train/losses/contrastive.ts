@@ -3,6 +3,7 @@
 import {
   add,
   cast,
+  concat,
   div,
   equal,
   matMul,
@@ -34,13 +35,29 @@ export interface ContrastiveOptions {
   readonly normalize?: boolean;
 }
 
+/** Settings of `infoNce`. */
+export interface InfoNceOptions extends ContrastiveOptions {
+  /** Further rows [M, D] of b's kind that match none: rivals of a's rows in their choice among b's. */
+  readonly negatives?: Value;
+  /** "both": each side chooses among the other; "rows": only a's rows among b's. Default: "both". */
+  readonly direction?: "both" | "rows";
+}
+
 /**
  * The symmetric cross-entropy of matching row i of `a` [N, D] with row i of `b` [N, D] among all N (Radford et al. 2021,
- * CLIP, figure 3; van den Oord et al. 2018, InfoNCE, eq. 4). A scalar: the mean over pairs and both directions.
+ * CLIP, figure 3; van den Oord et al. 2018, InfoNCE, eq. 4). A scalar: the mean over pairs and both directions, or over the pairs
+ * of one.
  */
-export function infoNce(a: Value, b: Value, { scale = 1 / 0.07, normalize = true }: ContrastiveOptions = {}): Value {
-  const { all, matching } = similarities("infoNce", a, b, scale, normalize);
-  const rows = sub(reduceLogSumExp(all, { axes: 1 }), matching);
+export function infoNce(
+  a: Value,
+  b: Value,
+  { scale = 1 / 0.07, normalize = true, negatives, direction = "both" }: InfoNceOptions = {},
+): Value {
+  const { all, matching, left } = similarities("infoNce", a, b, scale, normalize);
+  const others = negatives && mul(matMul(left, transpose(normalize ? unit(negatives) : negatives, [1, 0])), scale);
+  const choices = others ? concat([all, others], 1) : all;
+  const rows = sub(reduceLogSumExp(choices, { axes: 1 }), matching);
+  if (direction === "rows") return reduceMean(rows);
   const columns = sub(reduceLogSumExp(all, { axes: 0 }), matching);
   return mul(reduceMean(add(rows, columns)), 0.5);
 }
@@ -104,17 +121,18 @@ export function supervisedContrastive(
   return div(reduceSum(losses), max([reduceSum(counts), 1]));
 }
 
-/** scale · a · bᵀ [N, N], and its diagonal [N]. */
+/** scale · a · bᵀ [N, N], its diagonal [N], and a's rows as they were taken. */
 function similarities(
   place: string,
   a: Value,
   b: Value,
   scale: Operand,
   normalize: boolean,
-): { all: Value; matching: Value } {
+): { all: Value; matching: Value; left: Value } {
   if (a.rank !== 2 || b.rank !== 2) throw new TrainError(`${place}: expected embeddings [N, D], found ${a} and ${b}`);
   const [left, right] = normalize ? [unit(a), unit(b)] : [a, b];
   return {
+    left,
     all: mul(matMul(left, transpose(right, [1, 0])), scale),
     matching: mul(reduceSum(mul(left, right), { axes: 1 }), scale),
   };

@@ -6,7 +6,7 @@ import { Graph, matMul, reduceSum, tensor, toModel, toNumbers } from "../../onnx
 import { openSession, Random, type Session } from "../../runtime/mod.ts";
 import { compileStep, compileTensorFlowStep, normal, sgd, type StepOptions } from "../mod.ts";
 import { TrainError } from "../errors.ts";
-import { supervisedContrastive, type SupervisedContrastiveOptions } from "./mod.ts";
+import { infoNce, supervisedContrastive, type SupervisedContrastiveOptions } from "./mod.ts";
 
 /** The loss of x [N, size] and t [N], and its gradient, in double precision. */
 function open(options: SupervisedContrastiveOptions | undefined, size: number): Promise<Session> {
@@ -146,4 +146,24 @@ Deno.test("shapes, types and temperatures that do not fit are one line that says
   fails(() => supervisedContrastive(t, t), /expected embeddings \[N, D\]/);
   fails(() => supervisedContrastive(x, reduceSum(x, { axes: 1 })), /labels \[N\] \(int64 or int32\), found .* float32/);
   fails(() => supervisedContrastive(x, t, { temperature: 0 }), /expected a temperature above 0, found 0/);
+});
+
+Deno.test("infoNce with further rows: the rows of a choose among them too, those of b do not; by hand", async () => {
+  // Unit rows at a scale of 1: cosines 1 and 0 within the batch, of the negative 0.6 and 0.8.
+  const value = async (options: { negatives?: boolean; direction?: "rows" | "both" }) => {
+    const graph = new Graph("loss"), rows = graph.constant([1, 0, 0, 1], { dtype: "float64", shape: [2, 2] });
+    const negatives = graph.constant([0.6, 0.8], { dtype: "float64", shape: [1, 2] });
+    const more = {
+      ...(options.negatives ? { negatives } : {}),
+      ...(options.direction ? { direction: options.direction } : {}),
+    };
+    graph.output(infoNce(rows, rows, { scale: 1, ...more }), "loss");
+    await using session = await openSession(toModel(graph), { threads: 1 });
+    return toNumbers((await session.run({})).loss!)[0]!;
+  };
+  const e = Math.E, own = Math.log(e + 1) - 1;
+  const among = (Math.log(e + 1 + Math.exp(0.6)) + Math.log(e + 1 + Math.exp(0.8))) / 2 - 1;
+  close([await value({}), await value({ direction: "rows" })], [own, own], 1e-9);
+  close([await value({ negatives: true, direction: "rows" })], [among], 1e-9);
+  close([await value({ negatives: true })], [(among + own) / 2], 1e-9);
 });

@@ -37,15 +37,37 @@ export interface LearnOptions {
  * pairs that are equally frequent the one that comes first by code units. Ends early where no pair is frequent enough.
  */
 export function learnMerges(texts: Iterable<string>, { merges: most, least = 2 }: LearnOptions): Merge[] {
-  const counts = new Map<string, number>();
-  for (const text of texts) for (const word of wordsOf(text)) counts.set(word, (counts.get(word) ?? 0) + 1);
+  // No word goes over a space: what stands between spaces is cut into words once, however often it comes.
+  const tokens = new Map<string, number>(), counts = new Map<string, number>();
+  const count = (into: Map<string, number>, key: string, more: number) => into.set(key, (into.get(key) ?? 0) + more);
+  for (const text of texts) for (const token of text.split(/\s+/)) count(tokens, token, 1);
+  for (const [token, often] of tokens) for (const word of wordsOf(token)) count(counts, word, often);
   const words = [...counts].map(([word, count]) => ({ pieces: piecesOf(word), count }));
+  // Counts of all pairs, and the words in which each has ever stood, kept up to date as words change.
+  const pairs = new Map<string, number>(), places = new Map<string, Set<number>>();
+  const tally = (index: number, sign: 1 | -1) => {
+    const { pieces, count } = words[index]!;
+    for (let i = 1; i < pieces.length; i++) {
+      const pair = `${pieces[i - 1]} ${pieces[i]}`;
+      const now = (pairs.get(pair) ?? 0) + sign * count;
+      if (now > 0) pairs.set(pair, now);
+      else pairs.delete(pair);
+      const own = places.get(pair);
+      if (own) own.add(index);
+      else places.set(pair, new Set([index]));
+    }
+  };
+  words.forEach((_, index) => tally(index, 1));
   const merges: Merge[] = [];
   while (merges.length < most) {
-    const best = mostFrequent(words, least);
+    const best = mostFrequent(pairs, least);
     if (!best) break;
     merges.push(best);
-    for (const word of words) word.pieces = merged(word.pieces, best);
+    for (const index of places.get(best.join(" "))!) {
+      tally(index, -1);
+      words[index]!.pieces = merged(words[index]!.pieces, best);
+      tally(index, 1);
+    }
   }
   return merges;
 }
@@ -56,17 +78,7 @@ function piecesOf(word: string): string[] {
   return [...signs.slice(0, -1), signs.at(-1)! + END_OF_WORD];
 }
 
-function mostFrequent(
-  words: readonly { readonly pieces: readonly string[]; readonly count: number }[],
-  least: number,
-): Merge | undefined {
-  const pairs = new Map<string, number>();
-  for (const { pieces, count } of words) {
-    for (let i = 1; i < pieces.length; i++) {
-      const pair = `${pieces[i - 1]} ${pieces[i]}`;
-      pairs.set(pair, (pairs.get(pair) ?? 0) + count);
-    }
-  }
+function mostFrequent(pairs: ReadonlyMap<string, number>, least: number): Merge | undefined {
   let best: string | undefined, highest = least - 1;
   for (const [pair, count] of pairs) {
     if (count > highest || (count === highest && best !== undefined && pair < best)) [best, highest] = [pair, count];

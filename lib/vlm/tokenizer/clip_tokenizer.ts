@@ -102,6 +102,7 @@ export function tokenizerConfig(context: number): TokenizerJson {
 /** A tokenizer that is open. */
 export class ClipTokenizer {
   readonly #tokenizer: Tokenizer;
+  readonly #start: number;
   readonly #end: number;
   readonly #known = new Map<string, readonly number[]>();
   readonly json: TokenizerJson;
@@ -113,11 +114,12 @@ export class ClipTokenizer {
   /** Throws InputError for a content without a byte-pair model and its end of text. */
   constructor(json: TokenizerJson, { context }: { readonly context: number }) {
     const vocab = (json.model as { vocab?: Record<string, number> } | undefined)?.vocab;
-    const end = vocab?.[END_OF_TEXT];
-    if (!vocab || end === undefined) {
-      throw new InputError(`tokenizer.json: expected a model with the token ${END_OF_TEXT}, found none`);
+    const start = vocab?.[START_OF_TEXT], end = vocab?.[END_OF_TEXT];
+    if (!vocab || start === undefined || end === undefined) {
+      throw new InputError(`tokenizer.json: expected a model with ${START_OF_TEXT} and ${END_OF_TEXT}, found none`);
     }
     this.#tokenizer = new Tokenizer(json, tokenizerConfig(context));
+    this.#start = start;
     this.#end = end;
     this.json = json;
     this.context = context;
@@ -126,12 +128,18 @@ export class ClipTokenizer {
 
   /** The tokens of a text, start and end among them; one that is too long loses what lies before its end. */
   tokens(text: string): readonly number[] {
-    const known = this.#known.get(text);
+    // No token goes over a space, so that words can be looked up one by one: texts are new, their words are not.
+    const words = text.split(/\s+/).filter((word) => word !== "");
+    const inner = words.flatMap((word) => this.#tokensOf(word)).slice(0, this.context - 2);
+    return [this.#start, ...inner, this.#end];
+  }
+
+  #tokensOf(word: string): readonly number[] {
+    const known = this.#known.get(word);
     if (known) return known;
-    const { ids } = this.#tokenizer.encode(text);
-    const kept = ids.length > this.context ? [...ids.slice(0, this.context - 1), this.#end] : ids;
-    if (this.#known.size < MOST_KNOWN) this.#known.set(text, kept);
-    return kept;
+    const { ids } = this.#tokenizer.encode(word, { add_special_tokens: false });
+    if (this.#known.size < MOST_KNOWN) this.#known.set(word, ids);
+    return ids;
   }
 
   /** Texts of `length` tokens each (default: the context). A longer one is cut, as in `tokens`. */
@@ -150,5 +158,5 @@ export class ClipTokenizer {
   }
 }
 
-/** Texts whose tokens are remembered: names come again and again, captions seldom. */
-const MOST_KNOWN = 20_000;
+/** Words whose tokens are remembered. */
+const MOST_KNOWN = 50_000;

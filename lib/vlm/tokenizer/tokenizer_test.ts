@@ -38,6 +38,16 @@ Deno.test("any text can be encoded, and comes back", () => {
   }
 });
 
+Deno.test("word by word the tokens are those of the whole text, start and end around them", () => {
+  const json = learnTokenizer(["artwork of a large pokémon of generation 1, evolves from type: null"], {
+    vocabulary: 560,
+  });
+  const whole = new Tokenizer(json, tokenizerConfig(32)), tokenizer = new ClipTokenizer(json, { context: 64 });
+  for (const text of ["Artwork of a  large Pokémon, evolves from Type: Null", "", "farfetch'd's 25!", " mr. mime\n"]) {
+    assert.deepEqual(tokenizer.tokens(text), whole.encode(text).ids, text);
+  }
+});
+
 Deno.test("texts are filled up with the end of the text, and a long one is cut before its end", () => {
   const json = learnTokenizer([], { vocabulary: 514 });
   const { vocab } = json.model as { vocab: Record<string, number> };
