@@ -222,6 +222,7 @@ class ClipTraining implements Disposable {
         species: { trained: trained.classes.map(({ dex }) => dex), heldOut: heldOut.classes.map(({ dex }) => dex) },
         trainedOn: {
           ...{ run: log.id, profile, seed, sources: data.sources.map(withoutFolders), split: data.splitMode },
+          manifest: await sha256File(datasetPaths(data.dataFolder).manifest),
           pictures: {
             train: count(trained.rows.train),
             validation: count(trained.rows.validation),

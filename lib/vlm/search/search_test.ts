@@ -20,7 +20,7 @@ Deno.test("the map keeps groups together, is the same for a seed, and tells how 
   });
   const features = normalizeRows(tensor("float32", [groups * each, width], rows));
   const told: number[] = [];
-  const map = await embeddingMap(features, { seed: 1, onProgress: ({ done, total }) => told.push(done / total) });
+  const map = await embeddingMap(features, { seed: 1, onProgress: ({ done, total }) => told.push(done / total!) });
   const again = await embeddingMap(features, { seed: 1 });
   assert.deepEqual(map, again);
   assert.equal(told.at(-1), 1);
