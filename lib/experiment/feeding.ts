@@ -36,7 +36,7 @@ export function feedTraining(loader: BatchLoader, task: TaskNetwork): Feeding {
       isFirst = false;
       const { images, shape } = value!;
       yield {
-        batch: { images: tensor("float32", shape, images), ...task.targets(value!) },
+        batch: { images: tensor("float32", shape, images), ...await task.targets(value!) },
         images: shape[0],
       };
       working += performance.now() - given;
@@ -127,7 +127,7 @@ export class ValidationPictures implements Disposable {
         images: tensor("float32", shape, images),
         labels,
         boxes,
-        targets: this.#task.targets(drawn),
+        targets: await this.#task.targets(drawn),
       };
       if (this.#fits) kept.push(batch);
       yield batch;

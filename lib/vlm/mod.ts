@@ -19,3 +19,5 @@ export * from "./adapters/mod.ts";
 
 // Fine-tuning of exported towers.
 export * from "./finetune/mod.ts";
+
+export * from "./distill/mod.ts";

@@ -113,13 +113,14 @@ function similarities(
   normalize: boolean,
 ): { all: Value; matching: Value } {
   if (a.rank !== 2 || b.rank !== 2) throw new TrainError(`${place}: expected embeddings [N, D], found ${a} and ${b}`);
-  const [left, right] = normalize ? [unit(a), unit(b)] : [a, b];
+  const [left, right] = normalize ? [unitRows(a), unitRows(b)] : [a, b];
   return {
     all: mul(matMul(left, transpose(right, [1, 0])), scale),
     matching: mul(reduceSum(mul(left, right), { axes: 1 }), scale),
   };
 }
 
-function unit(x: Value): Value {
+/** x over its length along the last dimension; a row of zeros stays one. */
+export function unitRows(x: Value): Value {
   return div(x, sqrt(add(reduceSumSquare(x, { axes: -1, keepdims: true }), 1e-12)));
 }
