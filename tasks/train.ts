@@ -110,7 +110,9 @@ async function distill(options: Omit<DistillOptions, "teacher">, name: string): 
   if (student) {
     const { card: { model: { bytes }, metrics: { int8 } }, folder } = student;
     const figures = int8
-      ? `, test top-1 ${percent(int8.top1)} % [${int8.top1_ci95.map(percent).join(", ")}], top-5 ${percent(int8.top5)} % ` +
+      ? `, test top-1 ${percent(int8.top1)} % [${int8.top1_ci95.map(percent).join(", ")}], top-5 ${
+        percent(int8.top5)
+      } % ` +
         `(${int8.n} pictures)`
       : "";
     console.error(`${folder}: the student, ${(bytes / 1e6).toFixed(2)} MB in int8${figures}`);

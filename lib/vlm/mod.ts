@@ -21,3 +21,4 @@ export * from "./adapters/mod.ts";
 export * from "./finetune/mod.ts";
 
 export * from "./distill/mod.ts";
+export * from "./generative/mod.ts";

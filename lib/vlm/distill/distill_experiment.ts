@@ -45,10 +45,8 @@ export async function distillExperiment(
     recorded: { teacher: { name: teacher.name, identity: teacher.identity } },
   });
   if (!result.model) return result;
-  const folder = join(result.folder, "student");
+  const folder = join(result.folder, "student"), validation = splitPictures(data, "validation");
   const test = data.rows.test.length > 0 ? splitPictures(data, "test") : undefined;
-  return {
-    ...result,
-    student: { folder, card: await exportStudent(result.model, { folder, teacher, prototypes, scale, test }) },
-  };
+  const card = await exportStudent(result.model, { folder, teacher, prototypes, scale, validation, test });
+  return { ...result, student: { folder, card } };
 }

@@ -33,7 +33,7 @@ const config = (training: Record<string, unknown>, distill: Record<string, unkno
   studentConfigSchema.parse({
     kind: "student",
     name: "student",
-    model: { family: "mobilenet", width: 0.25, size: 32 },
+    model: { family: "residual", width: 0.25, size: 32 },
     data: { view: "content", background: [114, 114, 114], augmentation: [{ name: "flip" }] },
     distill,
     optimizer: { name: "adamw", weightDecay: 0.01 },
@@ -55,17 +55,33 @@ Deno.test("a student's folder is small and opens; a species added from three pic
   const others = allSpecies.filter(({ dex }) => dex !== UNSEEN && !TAUGHT.includes(dex));
   const { name } = speciesByDex(UNSEEN);
   for (const n of [0, 40, 100, 300, 1014]) {
-    const open = await (await import("./open_species.ts")).OpenSpecies.load(join(student!.folder, "prototypes.safetensors"));
+    const open = await (await import("./open_species.ts")).OpenSpecies.load(
+      join(student!.folder, "prototypes.safetensors"),
+    );
     const protos = await teacher.prototypes(others.slice(0, n));
-    others.slice(0, n).forEach(({ name }, i) => open.add({ name, texts: { dtype: "float32", shape: [1, 512], data: protos.data.slice(i * 512, (i + 1) * 512) } }));
+    others.slice(0, n).forEach(({ name }, i) =>
+      open.add({ name, texts: { dtype: "float32", shape: [1, 512], data: protos.data.slice(i * 512, (i + 1) * 512) } })
+    );
     const emb = await opened.embedImages(pictures);
     open.add({ name, pictures: { dtype: "float32", shape: [3, 512], data: emb.data.slice(0, 3 * 512) } });
     const g = open.classify(emb, 5).slice(3);
-    console.log(n, g.length, g.filter((x) => x[0]!.name === name).length, g.filter((x) => x.some((y) => y.name === name)).length, rows.map(r=>r.path.split("/").slice(-3).join("/")).join(" ").slice(0,300));
+    console.log(
+      n,
+      g.length,
+      g.filter((x) => x[0]!.name === name).length,
+      g.filter((x) => x.some((y) => y.name === name)).length,
+      rows.map((r) => r.path.split("/").slice(-3).join("/")).join(" ").slice(0, 300),
+    );
     // taught pictures taken for the new one
     const taught = [...data.rows.validation, ...data.rows.test];
     const pics = await Promise.all(taught.map((row) => storedPicture(dataFolder, row)));
     const gg = open.classify(await opened.embedImages(pics), 1);
-    console.log(" taught right", gg.filter((x, i) => x[0]!.name === speciesByDex(taught[i]!.dex).name).length, "as new", gg.filter((x) => x[0]!.name === name).length, taught.length);
+    console.log(
+      " taught right",
+      gg.filter((x, i) => x[0]!.name === speciesByDex(taught[i]!.dex).name).length,
+      "as new",
+      gg.filter((x) => x[0]!.name === name).length,
+      taught.length,
+    );
   }
 });

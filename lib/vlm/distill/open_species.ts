@@ -33,6 +33,12 @@ export interface OpenSpeciesOptions {
   readonly dimension: number;
   /** What cosines are multiplied by before the softmax; of an `Encoder`, its `logitScale`. */
   readonly scale: number;
+  /**
+   * Where pictures lie from texts, [dimension]: the mean embedding of pictures less the mean prototype. Both lie in cones of their
+   * own (Liang et al. 2022, "Mind the Gap"), so that a prototype of pictures would be nearer to every picture than any text's is;
+   * it is taken off pictures that become a prototype. Default: none.
+   */
+  readonly gap?: Float32Array | undefined;
 }
 
 /** The metadata of a file that `save` writes. */
@@ -42,18 +48,23 @@ const FORMAT = "pokedex-prototypes-1";
 export class OpenSpecies {
   readonly dimension: number;
   readonly scale: number;
+  readonly #gap: Float32Array;
   readonly #prototypes = new Map<string, Float32Array>();
 
   /** Without species. Throws InputError for a dimension or a scale that cannot be. */
-  constructor({ dimension, scale }: OpenSpeciesOptions) {
+  constructor({ dimension, scale, gap = new Float32Array(dimension) }: OpenSpeciesOptions) {
     if (!(Number.isInteger(dimension) && dimension >= 1)) {
       throw new InputError(`species: expected a dimension from 1, found ${dimension}`);
     }
     if (!(scale > 0 && Number.isFinite(scale))) {
       throw new InputError(`species: expected a scale above 0, found ${scale}`);
     }
+    if (gap.length !== dimension || !gap.every(Number.isFinite)) {
+      throw new InputError(`species: expected a gap of ${dimension} finite numbers, found ${gap.length} numbers`);
+    }
     this.dimension = dimension;
     this.scale = scale;
+    this.#gap = gap;
   }
 
   /** The species, in the order in which they were added. */
@@ -70,7 +81,7 @@ export class OpenSpecies {
    * Adds a species. Its prototype is the direction of textPictures · t + Σ xᵢ: t the mean of the texts and xᵢ the pictures, all at
    * length 1. That is the most likely mean direction of the pictures (von Mises-Fisher) where the text is a prior
    * direction worth so many pictures (Mardia and El-Atoum 1976): with few pictures the text decides, with many they do. Default
-   * of `textPictures`: 4.
+   * of `textPictures`: 4. From each picture the gap is taken first.
    *
    * Throws InputError for a name that is taken or empty, without text and picture, for embeddings of another size or with numbers
    * that are not finite, and where they cancel each other out.
@@ -91,7 +102,10 @@ export class OpenSpecies {
       for (const row of this.#rows(texts, `${place}: texts`)) accumulate(mean, row, 1);
       accumulate(sum, unit(mean, `${place}: texts`), textPictures);
     }
-    for (const row of pictures ? this.#rows(pictures, `${place}: pictures`) : []) accumulate(sum, row, 1);
+    for (const row of pictures ? this.#rows(pictures, `${place}: pictures`) : []) {
+      accumulate(sum, row, 1);
+      accumulate(sum, this.#gap, -1);
+    }
     if (!texts?.shape[0] && !pictures?.shape[0]) {
       throw new InputError(`${place}: expected a text or a picture, found neither`);
     }
@@ -122,9 +136,12 @@ export class OpenSpecies {
     });
   }
 
-  /** Writes all prototypes as safetensors: "prototypes" [C, D], the names beside them. */
+  /** Writes all prototypes as safetensors: "prototypes" [C, D] and "gap" [D], the names beside them. */
   async save(path: string): Promise<void> {
-    const bytes = encodeSafetensors([["prototypes", this.prototypes]], {
+    const bytes = encodeSafetensors([["prototypes", this.prototypes], [
+      "gap",
+      tensor("float32", [this.dimension], this.#gap),
+    ]], {
       ...{ format: FORMAT, scale: String(this.scale), names: JSON.stringify(this.names) },
     });
     await ensureParent(path);
@@ -139,14 +156,16 @@ export class OpenSpecies {
     });
     if (metadata.format !== FORMAT) throw fail(`prototypes ("${FORMAT}")`, `"${metadata.format ?? ""}"`);
     const found = tensors.get("prototypes"), names = namesIn(metadata.names ?? "");
-    const isRight = found?.dtype === "float32" && found.shape.length === 2 && names?.length === found.shape[0];
+    const gap = tensors.get("gap")?.data as Float32Array | undefined;
+    const isRight = found?.dtype === "float32" && gap instanceof Float32Array && found.shape.length === 2 &&
+      names?.length === found.shape[0];
     if (!isRight || !names) {
       throw fail(
-        `prototypes [C, D] and a name for each`,
+        "prototypes [C, D], a gap [D] and a name for each",
         `${found ? `${found.dtype} [${found.shape.join(", ")}]` : "none"} and ${names?.length ?? "no"} names`,
       );
     }
-    const species = new OpenSpecies({ dimension: found.shape[1]!, scale: Number(metadata.scale) });
+    const species = new OpenSpecies({ dimension: found.shape[1]!, scale: Number(metadata.scale), gap });
     for (const [i, row] of [...species.#rows(found as Tensor<"float32">, path)].entries()) {
       if (species.#prototypes.has(names[i]!)) throw fail("each name once", `"${names[i]}" again`);
       species.#prototypes.set(names[i]!, Float32Array.from(row));
@@ -173,7 +192,7 @@ function stacked(rows: readonly Float32Array[], dimension: number): Tensor<"floa
   return tensor("float32", [rows.length, dimension], data);
 }
 
-function accumulate(sum: Float64Array, row: Float64Array, weight: number): void {
+function accumulate(sum: Float64Array, row: Float64Array | Float32Array, weight: number): void {
   for (let i = 0; i < sum.length; i++) sum[i]! += weight * row[i]!;
 }
 

@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { z } from "zod";
 import type { Picture } from "../../data/mod.ts";
-import { cardSchema, type ModelCard, type ModelPackage, type PictureSet } from "../../experiment/mod.ts";
+import { cardSchema, type ModelPackage, type PictureSet } from "../../experiment/mod.ts";
 import { shareWithin } from "../../evaluate/mod.ts";
 import { compactWeights, cutGraph, fromFile, toModel } from "../../onnx/mod.ts";
 import {
@@ -85,13 +85,15 @@ export interface OpenedStudent extends AsyncDisposable {
  */
 export async function exportStudent(
   { folder: run, card, classes }: ModelPackage,
-  { folder, teacher, prototypes, scale, test }: {
+  { folder, teacher, prototypes, scale, validation, test }: {
     /** The new folder. */
     readonly folder: string;
     readonly teacher: Pick<Teacher, "name" | "identity">;
     /** [C, D], in the order of the classes. */
     readonly prototypes: Tensor<"float32">;
     readonly scale: number;
+    /** Tells how far pictures lie from prototypes. */
+    readonly validation: PictureSet;
     /** To measure the file on. */
     readonly test?: PictureSet | undefined;
   },
@@ -106,7 +108,9 @@ export async function exportStudent(
       }: expected at most ${LARGEST} bytes, found ${bytes.length}; lower model.width or model.depth`,
     );
   }
-  const species = new OpenSpecies({ dimension, scale });
+  await using session = await openSession(bytes, { name: FILES.model });
+  const shown = { session, card, classes };
+  const species = new OpenSpecies({ dimension, scale, gap: await gapOf(prototypes, embeddingsOf(validation, shown)) });
   classes.forEach(({ name }, i) =>
     species.add({
       name,
@@ -118,7 +122,7 @@ export async function exportStudent(
   await Deno.remove(join(folder, FILES.card)).catch(() => {}); // while the files change the folder is no student
   await writeAtomic(paths.model, bytes, { durable: true });
   await species.save(paths.prototypes);
-  const int8 = test && await measure(bytes, species, { card, classes, test });
+  const int8 = test && await measure(species, classes, embeddingsOf(test, shown));
   const written = studentCardSchema.parse({
     format: "pokedex-student-1",
     name: `${card.name}-student`,
@@ -179,17 +183,47 @@ async function embedded(session: Session, input: string, images: Tensor): Promis
   return (await session.run({ [input]: images }))[STUDENT_VALUES.embedding] as Tensor<"float32">;
 }
 
-/** Top-1 and top-5 of the file with its prototypes. */
-async function measure(
-  bytes: Uint8Array,
-  species: OpenSpecies,
-  { card, classes, test }: Pick<ModelPackage, "classes"> & { readonly card: ModelCard; readonly test: PictureSet },
-): Promise<StudentCard["metrics"]["int8"]> {
-  await using session = await openSession(bytes, { name: FILES.model });
-  using opened = await test.open({ card, dex: classes.map(({ dex }) => dex), batch: 64 });
-  const ranks: number[] = [];
+/** What an opened file gives for pictures, with their labels. */
+interface EmbeddedBatch {
+  readonly embeddings: Tensor<"float32">;
+  readonly labels: readonly number[];
+}
+
+async function* embeddingsOf(
+  pictures: PictureSet,
+  { session, card, classes }: Pick<ModelPackage, "card" | "classes"> & { readonly session: Session },
+): AsyncGenerator<EmbeddedBatch> {
+  using opened = await pictures.open({ card, dex: classes.map(({ dex }) => dex), batch: 64 });
   for await (const { images, labels } of opened.batches()) {
-    const guesses = species.classify(await embedded(session, card.input.name, images), classes.length);
+    yield { embeddings: await embedded(session, card.input.name, images), labels };
+  }
+}
+
+/** The mean embedding of pictures less the mean prototype, [D]; a species counts as much as it has pictures. */
+async function gapOf(
+  prototypes: Tensor<"float32">,
+  batches: AsyncIterable<EmbeddedBatch>,
+): Promise<Float32Array> {
+  const [, dimension] = prototypes.shape as [number, number], gap = new Float64Array(dimension);
+  let count = 0;
+  for await (const { embeddings: { data }, labels } of batches) {
+    for (const [i, label] of labels.entries()) {
+      for (let d = 0; d < dimension; d++) gap[d]! += data[i * dimension + d]! - prototypes.data[label * dimension + d]!;
+    }
+    count += labels.length;
+  }
+  return Float32Array.from(gap, (sum) => sum / count);
+}
+
+/** Top-1 and top-5 of embeddings by prototypes. */
+async function measure(
+  species: OpenSpecies,
+  classes: ModelPackage["classes"],
+  batches: AsyncIterable<EmbeddedBatch>,
+): Promise<StudentCard["metrics"]["int8"]> {
+  const ranks: number[] = [];
+  for await (const { embeddings, labels } of batches) {
+    const guesses = species.classify(embeddings, classes.length);
     labels.forEach((label, i) => ranks.push(guesses[i]!.findIndex(({ name }) => name === classes[label]!.name)));
   }
   const top1 = shareWithin(ranks, 1), top5 = shareWithin(ranks, 5);
