@@ -1,13 +1,14 @@
 /** Who a student learns from: an image and text encoder, or a trained classifier's features. */
 
 import { join } from "node:path";
-import { augment, datasetPaths, decodeFile, type ManifestRow, type Picture } from "../../data/mod.ts";
+import { datasetPaths, type ManifestRow, type Picture } from "../../data/mod.ts";
 import { findModel, type OpenModelOptions, readPackage } from "../../experiment/mod.ts";
 import { CLASSIFIER_VALUES } from "../../models/mod.ts";
 import { cutGraph, foldConstants, fromFile, toModel } from "../../onnx/mod.ts";
-import { describeError, InputError, openSession, type Tensor, tensor } from "../../runtime/mod.ts";
+import { InputError, openSession, type Tensor, tensor } from "../../runtime/mod.ts";
 import type { Species } from "../../species/mod.ts";
 import type { Encoder } from "../encoder.ts";
+import { readPicture } from "../picture_file.ts";
 import { cardImages } from "./card_input.ts";
 
 /** Embeds pictures, and says where each species lies among them. */
@@ -102,14 +103,8 @@ export async function openClassifierTeacher(nameOrPath: string, options: OpenMod
 }
 
 /** The stored picture of a row of a data set, as its build left it. Throws InputError that names the file. */
-export async function storedPicture(dataFolder: string, row: Pick<ManifestRow, "image">): Promise<Picture> {
-  const path = join(datasetPaths(dataFolder).processed, row.image);
-  try {
-    const { pictures: [picture] } = await decodeFile(await Deno.readFile(path));
-    return augment.pictureFrom(picture!.data, picture!.width, picture!.height, 4);
-  } catch (error) {
-    throw new InputError(`${path}: ${describeError(error)}`, { cause: error });
-  }
+export function storedPicture(dataFolder: string, row: Pick<ManifestRow, "image">): Promise<Picture> {
+  return readPicture(join(datasetPaths(dataFolder).processed, row.image));
 }
 
 /** Rows [rows, size] brought to length 1, in place; a row of zeros stays one. */

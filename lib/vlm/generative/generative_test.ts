@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { augment, decodeFile } from "../../data/mod.ts";
+import { augment } from "../../data/mod.ts";
 import { openSession, Random, tensor } from "../../runtime/mod.ts";
 import { writeTinyModel } from "./fixture.ts";
 import { openIdefics3 } from "./idefics3.ts";
@@ -15,7 +15,7 @@ await writeTinyModel(tiny);
 const NAMES = ["Pikachu", "Pichu", "Mew", "Mewtwo", "Mr. Mime", "Farfetch’d", "Nidoran♀", "Flabébé", "Muk"];
 const options = { names: NAMES, precision: "fp32", threads: 1, download: false } as const;
 const random = Random.seeded("picture");
-const picture = augment.pictureFrom(Uint8Array.from({ length: 4 * 12 * 9 }, () => random.int(256)), 12, 9, 4);
+const picture = augment.pictureFrom(Uint8Array.from({ length: 3 * 12 * 9 }, () => random.int(256)), 12, 9, 3);
 
 Deno.test("the search finds the likeliest names exactly, where the likeliest first token leads to none of them", async () => {
   // p(1) = 0.5 but its names share it; p(2) = 0.4 is all of one name's. Ends: token 0.
@@ -126,6 +126,17 @@ async function wholeSequences(): Promise<Map<string, number>> {
   return made;
 }
 
+Deno.test("what is transparent is seen as white, whatever colour it hides", async () => {
+  await using vlm = await openGenerativeVlm(tiny, options);
+  const pixels = (...pixel: number[]) =>
+    augment.pictureFrom(Uint8Array.from({ length: 256 }, (_, i) => pixel[i % 4]!), 8, 8, 4);
+  const [hidden, white, red] = await Promise.all(
+    [pixels(255, 0, 0, 0), pixels(255, 255, 255, 255), pixels(255, 0, 0, 255)].map((each) => vlm.nameOf(each)),
+  );
+  assert.deepEqual(hidden, white);
+  assert.notDeepEqual(hidden, red);
+});
+
 Deno.test("large pictures are shown in parts where that is asked for", async () => {
   const model = await openIdefics3(tiny, { precision: "fp32", split: true, threads: 1 });
   const large = augment.pictureFrom(new Uint8Array(4 * 40 * 20).fill(90), 40, 20, 4);
@@ -174,11 +185,17 @@ Deno.test("what cannot be opened is told in one line: a missing file, a cut one,
   await refused(tiny, /names: expected at least one, found none/, []);
 });
 
-Deno.test("a snapshot in the Hub's cache is found by its name; bytes that are no picture are refused before the model sees them", async () => {
+Deno.test("a snapshot in the Hub's cache is found by its name; bytes that are no picture are refused", async () => {
   const cache = join(folder, "hub"), snapshot = join(cache, "models--some--tiny", "snapshots", "abc");
   await writeTinyModel(snapshot);
   await using vlm = await openGenerativeVlm("some/tiny", { ...options, cache });
   assert.equal(vlm.name, "some/tiny");
-  await assert.rejects(decodeFile(new TextEncoder().encode("no picture")), /expected a picture, found "no picture"/);
+  const file = join(folder, "picture.png");
+  await Deno.writeTextFile(file, "no picture");
+  await assert.rejects(vlm.nameOf(file), {
+    name: "InputError",
+    message: /picture\.png: expected a picture, found "no picture"/,
+  });
+  await assert.rejects(vlm.nameOf(join(folder, "none.png")), /none\.png: expected a picture, found /);
   await assert.rejects(vlm.nameOf(picture, { top: 0 }), /expected at least one guess, found 0/);
 });

@@ -1,8 +1,9 @@
 /** Small generative vision-language models that name what a picture shows. */
 
-import type { Picture } from "../../data/mod.ts";
+import { augment, type Picture, plainBackground } from "../../data/mod.ts";
 import { type Device, InputError } from "../../runtime/mod.ts";
 import { speciesNames } from "../../species/mod.ts";
+import { readPicture } from "../picture_file.ts";
 import { openIdefics3 } from "./idefics3.ts";
 import { findModelFolder, type FindModelOptions, type Precision } from "./model_folder.ts";
 import { NameTrie, searchNames } from "./name_trie.ts";
@@ -52,8 +53,11 @@ export interface GenerativeVlm extends AsyncDisposable {
   readonly name: string;
   /** The names that it may give. */
   readonly names: readonly string[];
-  /** Which of the names a picture shows. */
-  nameOf(picture: Picture, options?: NameOptions): Promise<NamedPicture>;
+  /**
+   * Which of the names a picture, or a file of one, shows; what is transparent is white. Throws InputError that names the file for one
+   * that is no picture.
+   */
+  nameOf(picture: Picture | string, options?: NameOptions): Promise<NamedPicture>;
 }
 
 /** Settings of `openGenerativeVlm`. */
@@ -103,7 +107,8 @@ export async function openGenerativeVlm(
     name: nameOrPath,
     names: trie.names,
     async nameOf(picture, { top = 5, tolerance = 0.01, signal } = {}) {
-      const next = await model.ask(picture, question);
+      const seen = typeof picture === "string" ? await readPicture(picture) : picture;
+      const next = await model.ask(onWhite(seen), question);
       const { names: found, mass, rest } = await searchNames(trie, next, { top, tolerance, ends: model.ends, signal });
       return {
         guesses: found.map((each) => ({ ...each, score: Math.exp(each.logProbability) / mass })),
@@ -112,4 +117,10 @@ export async function openGenerativeVlm(
     },
     [Symbol.asyncDispose]: () => model[Symbol.asyncDispose](),
   };
+}
+
+/** A copy without transparent pixels: the package's conversion to RGB would show what lies behind them. */
+function onWhite(picture: Picture): Picture {
+  const { width, height, data } = picture;
+  return augment.layOver({ ...picture, data: data.slice() }, plainBackground([255, 255, 255], width, height));
 }
