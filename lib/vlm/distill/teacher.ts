@@ -8,7 +8,9 @@ import { cutGraph, foldConstants, fromFile, toModel } from "../../onnx/mod.ts";
 import { InputError, openSession, type Tensor, tensor } from "../../runtime/mod.ts";
 import type { Species } from "../../species/mod.ts";
 import type { Encoder } from "../encoder.ts";
+import { normalizeRows } from "../cosines.ts";
 import { readPicture } from "../picture_file.ts";
+import { textPrototypes } from "../zero_shot/prototypes.ts";
 import { cardImages } from "./card_input.ts";
 
 /** Embeds pictures, and says where each species lies among them. */
@@ -38,14 +40,8 @@ export function encoderTeacher(
   return {
     ...{ name, identity, dimension, logitScale },
     embedImages: (pictures) => encoder.embedImages(pictures),
-    async prototypes(species) {
-      const sums = new Float32Array(species.length * dimension);
-      for (const template of templates) {
-        const { data } = await encoder.embedTexts(species.map((each) => template.replaceAll("{}", each.name)));
-        data.forEach((x, i) => sums[i]! += x);
-      }
-      return rowsOfLengthOne(sums, species.length, dimension);
-    },
+    prototypes: (species) =>
+      textPrototypes(encoder, species.map((each) => templates.map((text) => text.replaceAll("{}", each.name)))),
     [Symbol.asyncDispose]: () => encoder[Symbol.asyncDispose](),
   };
 }
@@ -85,7 +81,7 @@ export async function openClassifierTeacher(nameOrPath: string, options: OpenMod
       const found = await session.run({ [card.input.name]: await cardImages(pictures, card.input) });
       const { data } = found[features.name] as Tensor<"float32">, sums = new Float32Array(pictures.length * dimension);
       data.forEach((x, i) => sums[i % sums.length]! += x); // views lie one after another
-      return rowsOfLengthOne(sums, pictures.length, dimension);
+      return normalizeRows(tensor("float32", [pictures.length, dimension], sums));
     },
     prototypes(species) {
       const chosen = new Float32Array(species.length * dimension);
@@ -96,7 +92,7 @@ export async function openClassifierTeacher(nameOrPath: string, options: OpenMod
         }
         chosen.set(rows.subarray(label * dimension, (label + 1) * dimension), i * dimension);
       }
-      return Promise.resolve(rowsOfLengthOne(chosen, species.length, dimension));
+      return Promise.resolve(normalizeRows(tensor("float32", [species.length, dimension], chosen)));
     },
     [Symbol.asyncDispose]: () => session.dispose(),
   };
@@ -105,13 +101,4 @@ export async function openClassifierTeacher(nameOrPath: string, options: OpenMod
 /** The stored picture of a row of a data set, as its build left it. Throws InputError that names the file. */
 export function storedPicture(dataFolder: string, row: Pick<ManifestRow, "image">): Promise<Picture> {
   return readPicture(join(datasetPaths(dataFolder).processed, row.image));
-}
-
-/** Rows [rows, size] brought to length 1, in place; a row of zeros stays one. */
-function rowsOfLengthOne(data: Float32Array, rows: number, size: number): Tensor<"float32"> {
-  for (let i = 0; i < rows; i++) {
-    const row = data.subarray(i * size, (i + 1) * size), length = Math.hypot(...row);
-    if (length > 0) row.forEach((x, d) => row[d] = x / length);
-  }
-  return tensor("float32", [rows, size], data);
 }

@@ -4,10 +4,12 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { InputError, tensor } from "../../runtime/mod.ts";
 import { lossesOf, readRun } from "../../track/mod.ts";
+import { speciesByDex } from "../../species/mod.ts";
+import type { Encoder } from "../encoder.ts";
 import { distillExperiment } from "./distill_experiment.ts";
 import { makeTaughtData, smallStudent } from "./fixture.ts";
 import { studentConfigSchema } from "./config.ts";
-import { storedPicture, type Teacher } from "./teacher.ts";
+import { encoderTeacher, storedPicture, type Teacher } from "./teacher.ts";
 import { askedTargets, cachedTargets } from "./teacher_targets.ts";
 
 const taught = await makeTaughtData({ pictures: 8 });
@@ -31,6 +33,31 @@ function counting(identity: string, failAt = Infinity): Teacher & { seen: number
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
 }
+
+Deno.test("an encoder as teacher: a species' prototype is the mean of its texts, at length 1, and disposing of it ends the encoder", async () => {
+  let isOpen = true;
+  const encoder: Encoder = {
+    ...{
+      name: "two directions",
+      identity: "0",
+      dimension: 2,
+      logitScale: 9,
+      preprocessing: {} as Encoder["preprocessing"],
+    },
+    embedImages: () => Promise.resolve(tensor("float32", [0, 2], [])),
+    embedTexts: (texts) =>
+      Promise.resolve(
+        tensor("float32", [texts.length, 2], texts.flatMap((text) => text.startsWith("a ") ? [1, 0] : [0, 1])),
+      ),
+    [Symbol.asyncDispose]: () => Promise.resolve(void (isOpen = false)),
+  };
+  const own = encoderTeacher(encoder, { templates: ["a {}", "a big {}", "a {}", "{}", "{}", "{}", "{}"] });
+  const { shape, data } = await own.prototypes([speciesByDex(1), speciesByDex(25)]);
+  assert.deepEqual(shape, [2, 2]);
+  [0.6, 0.8, 0.6, 0.8].forEach((x, i) => assert.ok(Math.abs(data[i]! - x) < 1e-6)); // (3, 4) of length 5
+  await own[Symbol.asyncDispose]();
+  assert.equal(isOpen, false);
+});
 
 Deno.test("asked targets are of the pixels that the student sees", async () => {
   const images = new Float32Array(2 * 3 * 4).map((_, i) => i < 4 ? 1 : i >= 20 ? 0.2 : 0); // one red, one 20 % blue
