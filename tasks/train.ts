@@ -12,6 +12,7 @@ import {
   readTrainingConfig,
   trainExperiment,
   type TrainingConfig,
+  type TrainOptions,
   type TrainResult,
 } from "../lib/experiment/mod.ts";
 import { plainTable, progress } from "../lib/notebook/mod.ts";
@@ -26,9 +27,10 @@ import {
 } from "../lib/runtime/mod.ts";
 import { listRunFolders } from "../lib/track/mod.ts";
 import { bestCheckpointPath, type LearningRateCurve } from "../lib/train/mod.ts";
-import { isClipConfig } from "../lib/vlm/mod.ts";
+import { distillExperiment, type DistillOptions, openTeacher, readStudentConfig } from "../lib/vlm/mod.ts";
 import { trainClipByFlags } from "./train/clip.ts";
 import { dataOf } from "./train/data_of.ts";
+import { kindOf } from "./train/kind_of.ts";
 
 /** The best checkpoint of a run, where the flag names one by its folder or (a part of) its id; else what it says. */
 async function firstWeights(given: string, runs: string): Promise<string> {
@@ -102,6 +104,23 @@ function resultText({ folder, fit, model, ways, waitShare }: TrainResult): strin
   return lines.join("\n");
 }
 
+/** Trains a student of the teacher that is named, and tells where it lies. */
+async function distill(options: Omit<DistillOptions, "teacher">, name: string): Promise<TrainResult> {
+  await using teacher = await openTeacher(name, { runs: options.runsFolder });
+  const { student, ...result } = await distillExperiment({ ...options, teacher });
+  if (student) {
+    const { card: { model: { bytes }, metrics: { int8 } }, folder } = student;
+    const figures = int8
+      ? `, test top-1 ${percent(int8.top1)} % [${int8.top1_ci95.map(percent).join(", ")}], top-5 ${
+        percent(int8.top5)
+      } % ` +
+        `(${int8.n} pictures)`
+      : "";
+    console.error(`${folder}: the student, ${(bytes / 1e6).toFixed(2)} MB in int8${figures}`);
+  }
+  return result;
+}
+
 using interrupt = watchInterrupt(() =>
   console.error("\nfinishing the step, then a checkpoint; Ctrl-C again ends at once")
 );
@@ -142,6 +161,11 @@ await runCommand({
       value: "RUN|FILE",
       help: "first weights, in place of the settings': a run or a file",
     },
+    teacher: {
+      type: "string",
+      value: "MODEL",
+      help: "whom a student (kind: student) learns from: a classifier's or an encoder's name, folder or run",
+    },
     seed: { type: "string", value: "N", help: "of weights, order and augmentation (default: the profile's)" },
     threads: { type: "string", value: "N", help: "CPU threads of a step (default: one a core)" },
     workers: { type: "string", value: "N", help: "workers that draw pictures (default: one for two cores, at most 4)" },
@@ -160,7 +184,11 @@ await runCommand({
       (["resume", "force-new-run", "name", "epochs"] as const).find((flag) => flags[flag]);
     if (other) throw new InputError(`--find-rate: expected no --${other}, for it trains nothing, found both`);
     const profile = await readProfile(profileName);
-    if (await isClipConfig(path)) {
+    const kind = await kindOf(path);
+    if (flags.teacher !== undefined && kind !== "student") {
+      throw new InputError(`--teacher: expected none, for ${path} is not of kind: student, found "${flags.teacher}"`);
+    }
+    if (kind === "clip") {
       const done = await trainClipByFlags(path, profile, { ...flags, device, engine }, interrupt);
       if (interrupt.exitStatus !== undefined && !done.model) {
         if (flags.json) console.log(JSON.stringify(done, null, 2));
@@ -168,7 +196,11 @@ await runCommand({
       }
       return done;
     }
-    const settings = await readTrainingConfig(path, { profile: profile.name });
+    const student = kind === "student" ? await readStudentConfig(path, { profile: profile.name }) : undefined;
+    if (student && (flags.teacher === undefined || flags["find-rate"])) {
+      throw new InputError(`--teacher: expected a teacher and no --find-rate for the student of ${path}`);
+    }
+    const settings: TrainingConfig = student ?? await readTrainingConfig(path, { profile: profile.name });
     const lowest = Math.floor(settings.schedule.warmUpEpochs) + 1; // as the settings' schema has it
     const config: TrainingConfig = {
       ...settings,
@@ -201,10 +233,13 @@ await runCommand({
       }
       return curve;
     }
-    const result = await trainExperiment({
+    const own: TrainOptions = {
       ...{ ...shared, runsFolder: flags.runs, profile: profile.name, resume: flags.resume },
       forceNewRun: flags["force-new-run"],
-    });
+    };
+    const result = student
+      ? await distill({ ...own, config: { ...student, ...config } }, flags.teacher!)
+      : await trainExperiment(own);
     console.error(resultText(result));
     if (result.model && flags.name !== undefined) {
       const { folder } = await copyPackage(result.folder, flags.name);

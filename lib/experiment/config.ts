@@ -330,7 +330,7 @@ function* samplerContradictions({ data, loss, training }: z.output<typeof all>):
   if (sampler !== "positivePairs") {
     yield { path: ["data", "sampler"], message: "positivePairs for loss.contrastive" };
   }
-  const mixing = MIXING.find((name) => namesTransform(augmentationOf(data.augmentation), name));
+  const mixing = mixingTransform(data.augmentation);
   if (mixing) {
     yield {
       path: ["data", "augmentation"],
@@ -343,6 +343,12 @@ function* samplerContradictions({ data, loss, training }: z.output<typeof all>):
 const WITHOUT_BRANCHES: readonly string[] = ["yolov3-tiny"];
 /** Transforms that put several species into one picture. */
 const MIXING = ["mixup", "mosaic", "scene"] as const;
+
+/** The name of a transform in an augmentation, or within one of it, that puts several species into one picture; or undefined. */
+export function mixingTransform(setting: TrainingConfig["data"]["augmentation"]): string | undefined {
+  const transform = augmentationOf(setting);
+  return MIXING.find((name) => namesTransform(transform, name));
+}
 
 /** Whether a transform, or one within it, has this name. */
 function namesTransform({ name, options }: Transform, wanted: string): boolean {

@@ -20,7 +20,7 @@ export interface Feeding {
 /** Endless batches of a loader with their targets: those of the next epoch are drawn while this one is validated. */
 export function feedTraining(
   loader: BatchLoader,
-  task: { targets(batch: PictureBatch): Batch },
+  task: { targets(batch: PictureBatch): Batch | Promise<Batch> },
 ): Feeding {
   let stream: AsyncGenerator<PictureBatch> | undefined;
   let position = -1, waiting = 0, working = 0, isFirst = true;
@@ -39,7 +39,7 @@ export function feedTraining(
       isFirst = false;
       const { images, shape } = value!;
       yield {
-        batch: { images: tensor("float32", shape, images), ...task.targets(value!) },
+        batch: { images: tensor("float32", shape, images), ...await task.targets(value!) },
         images: shape[0],
       };
       working += performance.now() - given;
@@ -130,7 +130,7 @@ export class ValidationPictures implements Disposable {
         images: tensor("float32", shape, images),
         labels,
         boxes,
-        targets: this.#task.targets(drawn),
+        targets: await this.#task.targets(drawn),
       };
       if (this.#fits) kept.push(batch);
       yield batch;

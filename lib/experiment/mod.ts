@@ -28,6 +28,7 @@ export {
   augmentationOf,
   type ClassifierFamily,
   isClassifier,
+  mixingTransform,
   overlayPath,
   readTrainingConfig,
   type TrainingConfig,
@@ -57,7 +58,8 @@ export { findRate, type FindRateOptions } from "./find_rate.ts";
 export { compareWays, tempered, type WayFigures } from "./figures.ts";
 export { judgingGraph, OUTPUTS, shippedGraph, VIEWS, type Views, type Way, WAYS } from "./graphs.ts";
 export { buildClassifierOf, buildDetector, loadPretrained, type Pretrained } from "./network.ts";
-export { buildTask, type TaskNetwork } from "./task/task.ts";
+export { type LogitsNetwork, logitsTask, sharesOf } from "./task/classification.ts";
+export { buildTask, type TaskBuilder, type TaskNetwork } from "./task/task.ts";
 export {
   defaultModel,
   findModel,

@@ -38,7 +38,7 @@ import { monitorOf, planOf, scheduleOf } from "./recipe.ts";
 import { chooseRun } from "./resume_run.ts";
 import { hardnessIn } from "./sampling.ts";
 import { shipModel, TOLERANCE } from "./ship.ts";
-import { buildTask, type TaskNetwork } from "./task/task.ts";
+import { buildTask, type TaskBuilder, type TaskNetwork } from "./task/task.ts";
 import { compileTrainingStep } from "./training_step.ts";
 import { Validator } from "./validation.ts";
 import { datasetOf } from "./dataset_of.ts";
@@ -72,6 +72,10 @@ export interface TrainOptions {
   readonly callbacks?: readonly FitCallbacks[];
   /** Told, a line each, of what is odd but goes on. */
   readonly warn?: (message: string) => void;
+  /** Another network and task than the settings' own (`buildTask`): one that learns from a teacher. */
+  readonly task?: TaskBuilder;
+  /** What else decides the training, for the run's log and its hash: that teacher. */
+  readonly recorded?: Readonly<Record<string, YamlValue>>;
 }
 
 /** What a training gave. */
@@ -99,7 +103,7 @@ export interface TrainResult {
 export async function trainExperiment(given: TrainOptions): Promise<TrainResult> {
   const options = { ...given, data: datasetOf(given.data, given.config.data) };
   const { config, data, seed, threads = navigator.hardwareConcurrency, warn = () => {}, signal } = options;
-  const task = buildTask(config, { classes: data.classes.length, seed });
+  const task = (options.task ?? buildTask)(config, { classes: data.classes.length, seed });
   const pretrained = await loadPretrained(task, config.model, { say: warn, signal });
   const { device = "cpu", engine = "onnx" } = options;
   const { step: compiled, accumulate } = await compileTrainingStep(task, { config, seed, device, engine, threads });
@@ -313,7 +317,7 @@ const PLAIN: [number, number, number] = [114, 114, 114];
 
 /** All that decides what a training does, for the run's log; nothing of where it lies. */
 async function resolvedSettings(
-  { config, data, profile, seed }: TrainOptions,
+  { config, data, profile, seed, recorded = {} }: TrainOptions,
   engine: "onnx" | "tfjs",
 ): Promise<YamlValue> {
   const { backup: { everyMinutes }, resumeFrom: _, ...training } = config.training;
@@ -323,6 +327,7 @@ async function resolvedSettings(
     profile,
     seed,
     ...(engine === "onnx" ? {} : { engine }),
+    ...recorded,
     dataset: {
       sources: data.sources,
       split: data.splitMode,

@@ -35,7 +35,13 @@ export { type OpenedEncoder, openEncoder, type OpenEncoderOptions } from "./enco
 export { type PictureSettings, pictureSettings, preparePictures, readPreprocessing } from "./encoders/preprocess.ts";
 export { openTokenizer, type TextTokenizer, type Tokens } from "./encoders/tokenize.ts";
 export { leastCosine, type Verdict } from "./encoders/verify.ts";
+export { openVlm, SHIPPED_CLIP } from "./open_vlm.ts";
+
 // A small CLIP of our own.
 export * from "./captions/mod.ts";
 export * from "./clip/mod.ts";
 export * from "./tokenizer/mod.ts";
+
+// A student for small devices; a generative model.
+export * from "./distill/mod.ts";
+export * from "./generative/mod.ts";

@@ -15,6 +15,7 @@ export interface ClipFlags {
   readonly engine: string;
   readonly source: string | undefined;
   readonly data: string | undefined;
+  readonly "split-mode": string | undefined;
   readonly runs: string;
   readonly name: string | undefined;
   readonly epochs: string | undefined;
@@ -60,7 +61,9 @@ export async function trainClipByFlags(
   flags: ClipFlags,
   { signal }: { readonly signal: AbortSignal },
 ): Promise<TrainClipResult> {
-  const other = flags["find-rate"] ? "find-rate" : flags.pretrained !== undefined ? "pretrained" : undefined;
+  const other = flags["find-rate"]
+    ? "find-rate"
+    : (["pretrained", "split-mode"] as const).find((flag) => flags[flag] !== undefined);
   if (other) throw new InputError(`--${other}: expected settings of a detector or classifier, found a CLIP's, ${path}`);
   if (flags.device !== "cpu") throw new InputError(`--device: expected cpu for a CLIP, found "${flags.device}"`);
   if (flags.engine !== "onnx") throw new InputError(`--engine: expected onnx for a CLIP, found "${flags.engine}"`);

@@ -23,7 +23,7 @@ export interface TaskNetwork {
   /** The loss of the raw outputs; declares what `targets` gives as inputs. */
   loss(context: LossContext): LossResult;
   /** What the loss is fed besides the images. */
-  targets(batch: Pick<PictureBatch, "boxes" | "targets">): Batch;
+  targets(batch: PictureBatch): Batch | Promise<Batch>;
   /** How many pictures may be judged at a time so that memory stays small; at most `wanted`. */
   judgedBatch(wanted: number): number;
   /**
@@ -38,6 +38,12 @@ export interface TaskNetwork {
   /** What a model's card says of the outputs. */
   describe(way: Way): Pick<ModelCard, "outputs" | "decode">;
 }
+
+/** Makes the network of a training and its task, with fresh weights that follow from the seed. */
+export type TaskBuilder = (
+  config: TrainingConfig,
+  options: { readonly classes: number; readonly seed: number },
+) => TaskNetwork;
 
 /** The network of a training's settings with fresh weights, and its task. Throws ModelError for what it cannot be. */
 export function buildTask(

@@ -54,7 +54,7 @@ export function infoNce(
   { scale = 1 / 0.07, normalize = true, negatives, direction = "both" }: InfoNceOptions = {},
 ): Value {
   const { all, matching, left } = similarities("infoNce", a, b, scale, normalize);
-  const others = negatives && mul(matMul(left, transpose(normalize ? unit(negatives) : negatives, [1, 0])), scale);
+  const others = negatives && mul(matMul(left, transpose(normalize ? unitRows(negatives) : negatives, [1, 0])), scale);
   const choices = others ? concat([all, others], 1) : all;
   const rows = sub(reduceLogSumExp(choices, { axes: 1 }), matching);
   if (direction === "rows") return reduceMean(rows);
@@ -130,7 +130,7 @@ function similarities(
   normalize: boolean,
 ): { all: Value; matching: Value; left: Value } {
   if (a.rank !== 2 || b.rank !== 2) throw new TrainError(`${place}: expected embeddings [N, D], found ${a} and ${b}`);
-  const [left, right] = normalize ? [unit(a), unit(b)] : [a, b];
+  const [left, right] = normalize ? [unitRows(a), unitRows(b)] : [a, b];
   return {
     left,
     all: mul(matMul(left, transpose(right, [1, 0])), scale),
@@ -138,6 +138,7 @@ function similarities(
   };
 }
 
-function unit(x: Value): Value {
+/** x over its length along the last dimension; a row of zeros stays one. */
+export function unitRows(x: Value): Value {
   return div(x, sqrt(add(reduceSumSquare(x, { axes: -1, keepdims: true }), 1e-12)));
 }

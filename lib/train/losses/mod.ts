@@ -8,6 +8,7 @@ export {
   sigLip,
   supervisedContrastive,
   type SupervisedContrastiveOptions,
+  unitRows,
 } from "./contrastive.ts";
 export { crossEntropy, type CrossEntropyOptions } from "./cross_entropy.ts";
 export { type DivergenceOptions, klDivergence } from "./divergence.ts";

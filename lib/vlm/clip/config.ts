@@ -101,10 +101,3 @@ export async function readClipConfig(
   const overlay = profile === undefined ? undefined : overlayPath(path, profile);
   return await readConfig(path, clipConfigSchema, overlay && await exists(overlay) ? [overlay] : []);
 }
-
-const kinded = z.looseObject({ kind: z.string().optional() });
-
-/** Whether a file's settings are those of a CLIP: its `kind` says so. Throws InputError for what is no YAML. */
-export async function isClipConfig(path: string): Promise<boolean> {
-  return (await readConfig(path, kinded, [])).kind === "clip";
-}

@@ -1,6 +1,6 @@
 /** A small CLIP of our own: towers, training, packages. */
 
-export { type ClipConfig, clipConfigSchema, isClipConfig, readClipConfig } from "./config.ts";
+export { type ClipConfig, clipConfigSchema, readClipConfig } from "./config.ts";
 export { heldOutSpecies, partData, type PartedData } from "./held_out.ts";
 export { type ClipShape, imageTower, textGraph, textTower, visionGraph } from "./towers.ts";
 export { type ClipFigures } from "./judge.ts";

@@ -1,0 +1,27 @@
+/** The encoder that a person means, whoever made it. */
+
+import { join } from "node:path";
+import { projectFolder } from "../experiment/mod.ts";
+import { exists } from "../runtime/mod.ts";
+import { openPokedexClip, type PokedexClip } from "./clip/open_clip.ts";
+import { findClip } from "./clip/package.ts";
+import { type OpenedEncoder, openEncoder, type OpenEncoderOptions } from "./encoders/open_encoder.ts";
+
+/** The name of the encoder that ships. */
+export const SHIPPED_CLIP = "pokedex-clip";
+
+/**
+ * Opens an encoder: a name under `models/`, a folder or run of a CLIP of our own, else whatever `openEncoder` finds. Without a name the
+ * folder `$POKEDEX_CLIP`, else the one that ships, which needs no network. Throws as `openPokedexClip` and `openEncoder`.
+ */
+export async function openVlm(
+  nameOrPath: string = Deno.env.get("POKEDEX_CLIP") || SHIPPED_CLIP,
+  { models = join(projectFolder, "models"), ...options }: OpenEncoderOptions & { readonly models?: string } = {},
+): Promise<PokedexClip | OpenedEncoder> {
+  const { device, threads, batch } = options;
+  for (const place of [nameOrPath, ...(/[\\/]/.test(nameOrPath) ? [] : [join(models, nameOrPath)])]) {
+    const own = await exists(place) ? await findClip(place) : undefined;
+    if (own !== undefined) return await openPokedexClip(own, { device, threads, ...(batch ? { batch } : {}) });
+  }
+  return await openEncoder(nameOrPath, options);
+}
