@@ -35,6 +35,7 @@ export { type OpenedEncoder, openEncoder, type OpenEncoderOptions } from "./enco
 export { type PictureSettings, pictureSettings, preparePictures, readPreprocessing } from "./encoders/preprocess.ts";
 export { openTokenizer, type TextTokenizer, type Tokens } from "./encoders/tokenize.ts";
 export { leastCosine, type Verdict } from "./encoders/verify.ts";
+export { embedSplit, type HonestSpecies, honestSpecies, ofSpecies, type SplitFeatures } from "./dataset_features.ts";
 export { openVlm, SHIPPED_CLIP } from "./open_vlm.ts";
 
 // A small CLIP of our own.
