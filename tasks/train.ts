@@ -27,7 +27,13 @@ import {
 } from "../lib/runtime/mod.ts";
 import { listRunFolders } from "../lib/track/mod.ts";
 import { bestCheckpointPath, type LearningRateCurve } from "../lib/train/mod.ts";
-import { distillExperiment, type DistillOptions, openTeacher, readStudentConfig } from "../lib/vlm/mod.ts";
+import {
+  distillExperiment,
+  type DistillOptions,
+  openTeacher,
+  type PrototypeFigures,
+  readStudentConfig,
+} from "../lib/vlm/mod.ts";
 import { trainClipByFlags } from "./train/clip.ts";
 import { dataOf } from "./train/data_of.ts";
 import { kindOf } from "./train/kind_of.ts";
@@ -109,14 +115,14 @@ async function distill(options: Omit<DistillOptions, "teacher">, name: string): 
   await using teacher = await openTeacher(name, { runs: options.runsFolder });
   const { student, ...result } = await distillExperiment({ ...options, teacher });
   if (student) {
-    const { card: { model: { bytes }, metrics: { int8 } }, folder } = student;
-    const figures = int8
-      ? `, test top-1 ${percent(int8.top1)} % [${int8.top1_ci95.map(percent).join(", ")}], top-5 ${
-        percent(int8.top5)
-      } % ` +
-        `(${int8.n} pictures)`
-      : "";
-    console.error(`${folder}: the student, ${(bytes / 1e6).toFixed(2)} MB in int8${figures}`);
+    const { card: { model: { bytes }, metrics: { int8, teacher: taught } }, folder } = student;
+    const figures = (who: string, { n, top1, "top1_ci95": between, top5 }: PrototypeFigures) =>
+      `${who}: test top-1 ${percent(top1)} % [${between.map(percent).join(", ")}], top-5 ${
+        percent(top5)
+      } % (${n} pictures)`;
+    console.error(`${folder}: the student, ${(bytes / 1e6).toFixed(2)} MB in int8`);
+    if (int8) console.error(figures("student", int8));
+    if (taught) console.error(figures("its teacher", taught));
   }
   return result;
 }

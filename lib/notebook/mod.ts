@@ -44,6 +44,8 @@ export { headColors, targetPictures } from "./target_pictures.ts";
 export { lossFigure, rateFigure, validationFigure } from "./training_figures.ts";
 export { type Settings, settings } from "../experiment/mod.ts";
 export { comparisonPage, differenceRows, runFigures, runRows } from "./run_comparison.ts";
+export { thumbnails } from "./thumbnails.ts";
+export { fewShotFigure, fewShotTable } from "./few_shot_figure.ts";
 export { plainTable, table, type TableColumn, type TableOptions, type TableValue } from "./table.ts";
 export { type Notebook, readNotebook } from "./notebook_file.ts";
 export { reproduce, type ReproduceOptions, type Reproduction } from "./reproduce.ts";

@@ -3,9 +3,10 @@
 import { join } from "node:path";
 import { datasetPaths, type ManifestRow, type SkippedItem, type Split } from "../data/mod.ts";
 import type { Dataset } from "../experiment/mod.ts";
-import { InputError, sha256File, tensor } from "../runtime/mod.ts";
+import { InputError, sha256File } from "../runtime/mod.ts";
 import type { Species } from "../species/mod.ts";
 import { type EmbedOptions, embedPictures } from "./cache/embed_pictures.ts";
+import { takeRows } from "./adapters/products.ts";
 import { readClip } from "./clip/package.ts";
 import type { Encoder, LabelledFeatures } from "./encoder.ts";
 
@@ -42,13 +43,8 @@ export function ofSpecies(all: SplitFeatures, classes: readonly Species[]): Spli
   if (kept.length === 0) {
     throw new InputError(`features: expected pictures of ${classes.length} species, found none of them`);
   }
-  const [, width] = all.features.shape as [number, number];
-  const values = new Float32Array(kept.length * width);
-  kept.forEach((from, to) => values.set(all.features.data.subarray(from * width, (from + 1) * width), to * width));
-  return withLabels({
-    ...{ ...all, classes, rows: kept.map((i) => all.rows[i]!) },
-    features: tensor("float32", [kept.length, width], values),
-  });
+  const { features } = takeRows(all, kept);
+  return withLabels({ ...all, classes, features, rows: kept.map((i) => all.rows[i]!) });
 }
 
 function withLabels(features: Omit<SplitFeatures, "labels">): SplitFeatures {

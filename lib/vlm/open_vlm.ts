@@ -9,6 +9,8 @@ import { type OpenedEncoder, openEncoder, type OpenEncoderOptions } from "./enco
 
 /** The name of the encoder that ships. */
 export const SHIPPED_CLIP = "pokedex-clip";
+/** That of its student. */
+export const SHIPPED_STUDENT = "pokedex-student";
 
 /**
  * Opens an encoder: a name under `models/`, a folder or run of a CLIP of our own, else whatever `openEncoder` finds. Without a name the

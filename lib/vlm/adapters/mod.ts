@@ -12,3 +12,4 @@ export { zeroShot } from "./zero_shot.ts";
 export type { Cell, CellPlace, FailedCell, FinishedCell } from "./cells.ts";
 export { type Band, fewShot, type FewShotOptions, type FewShotPoint, type FewShotTable } from "./few_shot.ts";
 export { sampleShots, type Shots } from "./sample_shots.ts";
+export { takeRows } from "./products.ts";

@@ -2,10 +2,13 @@
 
 import { join } from "node:path";
 import { splitPictures, trainExperiment, type TrainOptions, type TrainResult } from "../../experiment/mod.ts";
+import { ranksOf } from "../../evaluate/mod.ts";
+import type { ProgressListener, Tensor } from "../../runtime/mod.ts";
+import { cosines } from "../cosines.ts";
 import type { StudentConfig } from "./config.ts";
 import { studentTask } from "./student.ts";
-import { exportStudent, type StudentCard } from "./student_folder.ts";
-import type { Teacher } from "./teacher.ts";
+import { exportStudent, type PrototypeFigures, prototypeFigures, type StudentCard } from "./student_folder.ts";
+import { storedPicture, type Teacher } from "./teacher.ts";
 import { askedTargets, cachedTargets } from "./teacher_targets.ts";
 
 /** Settings of `distillExperiment`: those of `trainExperiment` with a student's settings. */
@@ -47,6 +50,34 @@ export async function distillExperiment(
   if (!result.model) return result;
   const folder = join(result.folder, "student"), validation = splitPictures(data, "validation");
   const test = data.rows.test.length > 0 ? splitPictures(data, "test") : undefined;
-  const card = await exportStudent(result.model, { folder, teacher, prototypes, scale, validation, test });
+  const card = await exportStudent(result.model, {
+    ...{ folder, teacher, prototypes, scale, validation, test },
+    teacherFigures: test && await judgeTeacher(teacher, data, { prototypes, onProgress, signal }),
+  });
   return { ...result, student: { folder, card } };
+}
+
+/** Pictures that a teacher is shown at a time. */
+const BATCH = 64;
+
+/** How well the teacher itself names the test pictures, by the same prototypes. */
+async function judgeTeacher(
+  teacher: Teacher,
+  { dataFolder, rows: { test }, classes }: TrainOptions["data"],
+  { prototypes, onProgress, signal }: {
+    readonly prototypes: Tensor<"float32">;
+    readonly onProgress: ProgressListener | undefined;
+    readonly signal: AbortSignal | undefined;
+  },
+): Promise<PrototypeFigures> {
+  const ranks: number[] = [], labelOf = new Map(classes.map(({ dex }, label) => [dex, label]));
+  for (let at = 0; at < test.length; at += BATCH) {
+    signal?.throwIfAborted();
+    const some = test.slice(at, at + BATCH);
+    const embeddings = await teacher.embedImages(await Promise.all(some.map((row) => storedPicture(dataFolder, row))));
+    const { data: values } = await cosines(embeddings, prototypes);
+    ranks.push(...ranksOf({ values, classes: classes.length }, some.map(({ dex }) => labelOf.get(dex)!)));
+    onProgress?.({ label: "teacher", done: at + some.length, total: test.length, unit: "pictures" });
+  }
+  return prototypeFigures(ranks);
 }

@@ -18,6 +18,7 @@ export {
   exportStudent,
   type OpenedStudent,
   openStudent,
+  type PrototypeFigures,
   type StudentCard,
   studentCardSchema,
 } from "./student_folder.ts";

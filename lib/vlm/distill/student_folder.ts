@@ -32,6 +32,16 @@ const FILES = { model: "student.onnx", prototypes: "prototypes.safetensors", car
 
 const file = z.strictObject({ name: z.string(), bytes: z.int().min(1), sha256: z.string().length(64) });
 const share = z.number().min(0).max(1);
+const byPrototypes = z.strictObject({
+  n: z.int().min(1),
+  top1: share,
+  top1_ci95: z.tuple([share, share]),
+  top5: share,
+  top5_ci95: z.tuple([share, share]),
+});
+
+/** Accuracy of embeddings by the prototypes of all classes. */
+export type PrototypeFigures = z.output<typeof byPrototypes>;
 
 /** What `card.json` holds. */
 export const studentCardSchema = z.strictObject({
@@ -54,13 +64,9 @@ export const studentCardSchema = z.strictObject({
     /** Of the network before its weights were rounded. */
     float32: cardSchema.shape.metrics,
     /** Of this file, by its prototypes, on the test split. */
-    int8: z.strictObject({
-      n: z.int().min(1),
-      top1: share,
-      top1_ci95: z.tuple([share, share]),
-      top5: share,
-      top5_ci95: z.tuple([share, share]),
-    }).optional(),
+    int8: byPrototypes.optional(),
+    /** Of the teacher, on the same pictures and by the same prototypes. */
+    teacher: byPrototypes.optional(),
   }),
 });
 
@@ -85,7 +91,7 @@ export interface OpenedStudent extends AsyncDisposable {
  */
 export async function exportStudent(
   { folder: run, card, classes }: ModelPackage,
-  { folder, teacher, prototypes, scale, validation, test }: {
+  { folder, teacher, prototypes, scale, validation, test, teacherFigures }: {
     /** The new folder. */
     readonly folder: string;
     readonly teacher: Pick<Teacher, "name" | "identity">;
@@ -96,6 +102,8 @@ export async function exportStudent(
     readonly validation: PictureSet;
     /** To measure the file on. */
     readonly test?: PictureSet | undefined;
+    /** Of the teacher on the same pictures. */
+    readonly teacherFigures?: PrototypeFigures | undefined;
   },
 ): Promise<StudentCard> {
   const graph = cutGraph(await fromFile(join(run, card.file.name)), { outputs: [STUDENT_VALUES.embedding] });
@@ -138,7 +146,11 @@ export async function exportStudent(
     ...{ input: card.input, output: STUDENT_VALUES.embedding, dimension, weights: "int8" },
     teacher: { name: teacher.name, identity: teacher.identity },
     trainedOn: card.trainedOn,
-    metrics: { float32: card.metrics, ...(int8 ? { int8 } : {}) },
+    metrics: {
+      float32: card.metrics,
+      ...(int8 ? { int8 } : {}),
+      ...(teacherFigures ? { teacher: teacherFigures } : {}),
+    },
   });
   await writeAtomic(join(folder, FILES.card), JSON.stringify(written, null, 2) + "\n");
   return written;
@@ -220,12 +232,17 @@ async function measure(
   species: OpenSpecies,
   classes: ModelPackage["classes"],
   batches: AsyncIterable<EmbeddedBatch>,
-): Promise<StudentCard["metrics"]["int8"]> {
+): Promise<PrototypeFigures> {
   const ranks: number[] = [];
   for await (const { embeddings, labels } of batches) {
     const guesses = species.classify(embeddings, classes.length);
     labels.forEach((label, i) => ranks.push(guesses[i]!.findIndex(({ name }) => name === classes[label]!.name)));
   }
+  return prototypeFigures(ranks);
+}
+
+/** The figures of how many classes come before the right one, of each picture. */
+export function prototypeFigures(ranks: ArrayLike<number>): PrototypeFigures {
   const top1 = shareWithin(ranks, 1), top5 = shareWithin(ranks, 5);
   return {
     n: ranks.length,
