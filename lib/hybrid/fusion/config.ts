@@ -89,20 +89,23 @@ export async function readFusionConfig(
 /** Name of each part's weights in the joined graph, before a "/". */
 export const PARTS = ["backbone", "tower", "fusion"] as const;
 
-/** The settings of phase 2 as `trainExperiment` takes them, for pictures of `size` pixels. Throws InputError for what is odd. */
+/**
+ * The settings of phase 2 as `trainExperiment` takes them, for pictures of `size` pixels and a graph with these parts. Throws InputError
+ * for what no training can be.
+ */
 export function unfrozenConfig(
   { name, loss, unfrozen }: FusionConfig,
-  { size }: { readonly size: number },
+  { size, parts }: { readonly size: number; readonly parts: readonly (typeof PARTS[number])[] },
 ): TrainingConfig {
   const { optimizer, schedule, training, data, rates } = unfrozen;
-  const multipliers = PARTS.filter((part) => rates[part] > 0).map((part) => ({
+  const multipliers = parts.filter((part) => rates[part] > 0).map((part) => ({
     pattern: `${part}/*`,
     factor: rates[part],
   }));
   return checkConfig(
     {
       name: `${name}-unfrozen`,
-      model: { family: "residual", size: unfrozen.size ?? size },
+      model: { family: "residual", size },
       ...{ data, schedule, training },
       loss: { labelSmoothing: loss.labelSmoothing },
       optimizer: { ...optimizer, multipliers: [...optimizer.multipliers, ...multipliers] },
