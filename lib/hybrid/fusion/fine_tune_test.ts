@@ -21,7 +21,7 @@ const config = fusionConfigSchema.parse({
   unfrozen: {
     ...base.unfrozen,
     data: { background: [114, 114, 114], augmentation: [{ name: "flip" }] },
-    training: { epochs: 2, batch: 4, monitor: "top1", checkpoint: { everySteps: 1 } },
+    training: { epochs: 2, batch: 4, monitor: "top1" },
     rates: { backbone: 0, tower: 0.1, fusion: 1 },
   },
 });
