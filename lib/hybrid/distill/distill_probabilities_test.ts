@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { inRuns, makeSmallData } from "../../experiment/fixture.ts";
+import { buildSmallData } from "../../../tests/experiment/small_data.ts";
 import { openDataset } from "../../experiment/mod.ts";
 import { fromFile } from "../../onnx/mod.ts";
 import { sha256File, tensor } from "../../runtime/mod.ts";
@@ -11,9 +11,12 @@ import { type DistilledConfig, distilledConfigSchema } from "./config.ts";
 import { distillProbabilities, type DistillProbabilitiesOptions } from "./distill_probabilities.ts";
 import type { TeacherFile } from "./teacher_file.ts";
 
-const small = await makeSmallData({ drawings: 7 });
-Deno.test.afterAll(async () => await small[Symbol.asyncDispose]());
-const data = await openDataset({ dataFolder: small.dataFolder, species: 3 });
+const folder = await Deno.makeTempDir({ prefix: "pokedex_hybrid_" });
+Deno.test.afterAll(() => Deno.remove(folder, { recursive: true }));
+let runs = 0;
+/** A folder of runs of its own. */
+const inRuns = (work: (runs: string) => Promise<void>) => work(join(folder, `runs${runs++}`));
+const data = await openDataset({ dataFolder: await buildSmallData(folder), species: 3 });
 const rows = [...data.rows.train, ...data.rows.validation];
 
 /** Takes each species for the next one, and is sure of it. */

@@ -93,7 +93,7 @@ Deno.test("the loss by hand: species, types summed over the 18, generation, weig
     logits: tensor("float32", [1, 2], [1, -1]),
     types: tensor("float32", [1, 18], new Array(18).fill(0)),
     generation: tensor("float32", [1, 9], [0, 2, 0, 0, 0, 0, 0, 0, 0]),
-    log_variances: tensor("float32", [3], [0.5, 0, -1]),
+    "log_variances": tensor("float32", [3], [0.5, 0, -1]),
     targets: tensor("float32", [1, 2], [0, 1]),
   };
   const outputs = new Map(

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { buildSmallData } from "../../../tests/experiment/small_data.ts";
 import { openDataset, openModel } from "../../experiment/mod.ts";
-import { inRuns, makeSmallData } from "../../experiment/fixture.ts";
 import { fromFile } from "../../onnx/mod.ts";
 import { sha256File } from "../../runtime/mod.ts";
 import { lossesOf, readRun } from "../../track/mod.ts";
@@ -12,9 +12,12 @@ import { fusionConfigSchema } from "./config.ts";
 import { smallConfig } from "./fixture.ts";
 import { freshFusion, PICTURE, smallNetworks } from "./networks_fixture.ts";
 
-const small = await makeSmallData({ drawings: 6 });
-Deno.test.afterAll(async () => await small[Symbol.asyncDispose]());
-const data = await openDataset({ dataFolder: small.dataFolder, species: 3 });
+const folder = await Deno.makeTempDir({ prefix: "pokedex_hybrid_" });
+Deno.test.afterAll(() => Deno.remove(folder, { recursive: true }));
+let runs = 0;
+/** A folder of runs of its own. */
+const inRuns = (work: (runs: string) => Promise<void>) => work(join(folder, `runs${runs++}`));
+const data = await openDataset({ dataFolder: await buildSmallData(folder), species: 3 });
 const base = smallConfig({ prototypes: false });
 const config = fusionConfigSchema.parse({
   ...base,
