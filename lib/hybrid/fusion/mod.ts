@@ -1,5 +1,6 @@
 /** Fusion of visual features and embeddings: graphs, features, the two phases of training, and the classifier at run time. */
 
+export { embeddedPictures, type PictureNetwork, visualFeatures, type VisualFeaturesOptions } from "./cache_features.ts";
 export { FUSION_VALUES, fusionGraph, type FusionGraphOptions } from "./classifier.ts";
 export { type FusionConfig, fusionConfigSchema, readFusionConfig, unfrozenConfig } from "./config.ts";
 export {

@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import { judgeClassification, properScores, type Scores, softmaxOf } from "../../evaluate/mod.ts";
-import { optimizerOf, scheduleOf } from "../../experiment/mod.ts";
+import { monitorOf, optimizerOf, planOf, scheduleOf } from "../../experiment/mod.ts";
 import type { Graph } from "../../onnx/mod.ts";
 import { exists, InputError, type ProgressListener, Random, type Tensor, tensor } from "../../runtime/mod.ts";
 import { speciesByDex } from "../../species/mod.ts";
@@ -107,7 +107,6 @@ export async function trainFusion(options: TrainFusionOptions): Promise<TrainedF
   const steps = Math.min(training.epochs * stepsPerEpoch, training.steps ?? Infinity);
   const weights = step.averaged ? "average" : "current";
   const judge = async () => figuresOf(await logitsBy(step, validation, inputs, weights), validation.labels);
-  const { everyEpochs, everySteps, everyMinutes, keep } = training.checkpoint;
   let best: StepState | undefined;
   const result = await fit({
     ...{ step, epochs: training.epochs, stepsPerEpoch, runId, configHash: hash, warn },
@@ -121,23 +120,12 @@ export async function trainFusion(options: TrainFusionOptions): Promise<TrainedF
     },
     validation: {
       every: training.validateEvery,
-      monitor: { metric: training.monitor, mode: training.monitor === "nll" ? "min" : "max" },
+      monitor: monitorOf(training),
       pictures: validation.labels.length,
       ...(training.patience === undefined ? {} : { patience: training.patience }),
       run: async () => ({ ...await judge() }),
     },
-    budget: {
-      ...(training.steps === undefined ? {} : { steps: training.steps }),
-      ...(training.minutes === undefined ? {} : { seconds: 60 * training.minutes }),
-    },
-    ...(own === undefined ? {} : {
-      checkpoints: {
-        ...{ folder: own, everyEpochs, keep },
-        ...(everySteps === undefined ? {} : { everySteps }),
-        ...(everyMinutes === undefined ? {} : { everyMinutes }),
-      },
-    }),
-    ...(own !== undefined && training.guard !== false ? { guard: training.guard } : {}),
+    ...(own === undefined ? { budget: planOf(training, { folder: "" }).budget! } : planOf(training, { folder: own })),
     ...(resume ? { resume } : {}),
     ...(options.log ? { log: options.log } : {}),
     ...(options.onProgress ? { onProgress: options.onProgress } : {}),
