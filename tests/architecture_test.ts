@@ -87,6 +87,9 @@ function floorOf(path: string): string | undefined {
   return /^lib\/([^/]+)(?:\/|$)/.exec(path)?.[1];
 }
 
+/** For tests only, of every floor above: no mod.ts gives it away, because it asserts. */
+const FOR_TESTS = "lib/autodiff/gradient_check.ts";
+
 /** Why an edge is against the rules, or undefined. */
 function violation({ from, to, how }: Edge): string | undefined {
   const [above, below] = [floorOf(from), floorOf(to)];
@@ -100,7 +103,8 @@ function violation({ from, to, how }: Edge): string | undefined {
     return `${from} imports ${to}, which stands on lib/`;
   }
   if (below === undefined || below === above) return undefined;
-  if (to !== `lib/${below}/mod.ts`) return `${from} imports ${to}, not lib/${below}/mod.ts`;
+  const isShared = to === FOR_TESTS && from.endsWith("_test.ts");
+  if (to !== `lib/${below}/mod.ts` && !isShared) return `${from} imports ${to}, not lib/${below}/mod.ts`;
   if (above === undefined) return undefined;
   if (!floors.includes(above)) return `lib/${above} is no floor of the house`;
   return floors.indexOf(below) < floors.indexOf(above) ? undefined : `${from} imports ${to}, which lies above it`;
@@ -121,6 +125,8 @@ Deno.test("the rules refuse an upward import, a side door and a worker file in a
     { from: "tasks/data.ts", to: "lib/data/split.ts", how: "import" },
     { from: "lib/attic/a.ts", to: "lib/runtime/mod.ts", how: "import" },
     { from: "lib/data/a.ts", to: "tasks/data.ts", how: "import" },
+    { from: "lib/train/a.ts", to: FOR_TESTS, how: "import" },
+    { from: "lib/onnx/a_test.ts", to: FOR_TESTS, how: "import" },
   ];
   for (const edge of refused) assert.notEqual(violation(edge), undefined, `${edge.from} → ${edge.to}`);
   const allowed: Edge[] = [
@@ -128,6 +134,7 @@ Deno.test("the rules refuse an upward import, a side door and a worker file in a
     { from: "lib/data/a.ts", to: "lib/data/worker.ts", how: "file" },
     { from: "lib/experiment/settings.ts", to: "configs/profiles", how: "file" },
     { from: "lib/data/a.ts", to: "npm:/sharp@0.35.5", how: "import" },
+    { from: "lib/train/a_test.ts", to: FOR_TESTS, how: "import" },
   ];
   for (const edge of allowed) assert.equal(violation(edge), undefined, `${edge.from} → ${edge.to}`);
 });

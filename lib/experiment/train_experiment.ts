@@ -222,7 +222,7 @@ class Training implements Disposable {
       weights: "float32",
       name: log.id,
       about: `A ${isClassifier(config.model.family) ? "classifier" : "detector"} of ` +
-        `${classes.toLocaleString("en-US")} species at ${task.size} px (${config.model.family}).`,
+        `${classes.toLocaleString("en-US")} species at ${task.size} px (${task.describe(way).decode.family}).`,
       input: {
         ...{
           name: "images",

@@ -19,7 +19,11 @@ const MOVING = ["Conv", "Concat", "Resize", "Upsample", "Slice", "MaxPool", "Ave
 export function backboneFeatures(source: Graph, { scales = 3 }: { readonly scales?: number } = {}): Graph {
   const first = source.nodes.find(({ opType }) => opType === "Conv")?.inputs[0];
   const maps = new Map<number, Value>(); // by side
-  for (const { opType, outputs: [value] } of source.nodes) {
+  const seen = new Set<Value | undefined>(source.inputs); // of pictures: weights of compact files are computed too
+  for (const { opType, inputs, outputs } of source.nodes) {
+    if (!inputs.some((input) => seen.has(input))) continue;
+    for (const output of outputs) if (output) seen.add(output);
+    const [value] = outputs;
     if (value?.rank !== 4 || MOVING.includes(opType)) continue;
     const [, channels, side, other] = value.shape;
     if (typeof side !== "number" || side < 2 || side !== other || typeof channels !== "number") continue;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { residualNet, withMirror, yoloV3 } from "../models/mod.ts";
-import { Graph, relu, toModel } from "../onnx/mod.ts";
+import { compactWeights, fromModel, Graph, relu, toModel } from "../onnx/mod.ts";
 import { openSession, Random, type Tensor, tensor } from "../runtime/mod.ts";
 import { backboneFeatures } from "./backbone.ts";
 
@@ -42,6 +42,15 @@ Deno.test("a YOLO's features are what its three heads read", async () => {
   );
   const found = await run(features, pictures(2, 64));
   for (const { data } of Object.values(found)) assert.ok(data.every((value) => Number.isFinite(Number(value))));
+});
+
+Deno.test("weights that a compact file computes are no maps: 3 x 3 kernels have the sides of one", () => {
+  const { graph } = residualNet({ classes: 5, size: 64, random, width: 0.125 });
+  const compact = fromModel(toModel(graph));
+  compactWeights(compact, "float16");
+  assert.ok(compact.nodes.some(({ opType }) => opType === "Cast"));
+  const shapes = (source: Graph) => backboneFeatures(source).outputs.map(({ shape }) => String(shape));
+  assert.deepEqual(shapes(compact), shapes(graph));
 });
 
 Deno.test("a network without maps at three strides is refused", () => {

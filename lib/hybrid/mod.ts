@@ -1,6 +1,27 @@
 /** Detector features and language embeddings in one classifier. */
 
 export { aligned, type Answers } from "./answers.ts";
+export { backboneFeatures, featureName } from "./backbone.ts";
 export { cascadeAnswers, cascadeCurve, type CascadeOptions, type CascadePoint, chooseThreshold } from "./cascade.ts";
+export { type DistilledConfig, distilledConfigSchema, readDistilledConfig } from "./distill/config.ts";
+export { distillProbabilities, type DistillProbabilitiesOptions } from "./distill/distill_probabilities.ts";
+export {
+  ensembleTeacher,
+  joinTeacherAnswers,
+  readTeacher,
+  type TeacherAnswers,
+  type TeacherFile,
+  writeTeacher,
+} from "./distill/teacher_file.ts";
+export * from "./fusion/mod.ts";
 export { fitLateFusion, fuseLate, type LateFusion } from "./late_fusion.ts";
 export { compareRight, type Comparison } from "./overlap.ts";
+export {
+  type ComparedAnswers,
+  type HybridRow,
+  type HybridStudy,
+  type JudgedAnswers,
+  studyHybrid,
+  type StudyHybridOptions,
+} from "./study/study_hybrid.ts";
+export { ablationOf, type HybridSetting, type HybridSettings, type HybridVariant } from "./study/variants.ts";

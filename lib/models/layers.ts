@@ -160,11 +160,13 @@ export interface LinearOptions {
 export function linear(x: Value, { name, outputs, random, weight, bias }: LinearOptions): Value {
   const flat = x.rank === 2 ? x : flatten(x, { name: `${name}.flat` });
   const inputs = channelsOf(flat, name);
+  const { dtype } = flat;
   const w = flat.graph.parameter(`${name}.weight`, {
     shape: [outputs, inputs],
+    dtype,
     init: starting(random, name, weight ?? ((stream) => normal(stream, { deviation: 1 / Math.sqrt(inputs) }))),
   });
-  const b = flat.graph.parameter(`${name}.bias`, { shape: [outputs], init: bias ?? constant(0) });
+  const b = flat.graph.parameter(`${name}.bias`, { shape: [outputs], dtype, init: bias ?? constant(0) });
   return gemm(flat, w, b, { transB: true, name });
 }
 
