@@ -2,11 +2,11 @@
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { openDataset } from "../../lib/experiment/mod.ts";
-import { species } from "../../lib/species/mod.ts";
-import { embedSplit, honestSpecies, ofSpecies, openVlm } from "../../lib/vlm/mod.ts";
-import { writeTinyClip } from "../../lib/vlm/fixture.ts";
-import { buildSmallData } from "../experiment/small_data.ts";
+import { openDataset } from "../experiment/mod.ts";
+import { species } from "../species/mod.ts";
+import { embedSplit, honestSpecies, ofSpecies, openVlm } from "./mod.ts";
+import { writeTinyClip } from "./fixture.ts";
+import { buildSmallData } from "../../tests/experiment/small_data.ts";
 
 const folder = await Deno.makeTempDir({ prefix: "pokedex_features_" });
 Deno.test.afterAll(() => Deno.remove(folder, { recursive: true }));
