@@ -50,14 +50,13 @@ const layer = new Uint8ClampedArray(1);
 /** The part of the picture as large as fits into a square, centred; transparent beside it. RGBA of size x size. */
 function fit(picture, [left, top, right, bottom], size) {
   const longer = Math.max(right - left, bottom - top);
-  let x0 = left - (longer - (right - left)) / 2, y0 = top - (longer - (bottom - top)) / 2, step = longer / size;
-  let source = picture;
-  if (source.width === size && source.height === size && step === 1 && x0 === 0 && y0 === 0) return source.data;
-  while (step >= 2 && source.width >= 2 && source.height >= 2) {
-    source = halve(source);
-    [x0, y0, step] = [x0 / 2, y0 / 2, step / 2];
-  }
-  return sample(source, x0, y0, step, size);
+  const x0 = left - (longer - (right - left)) / 2, y0 = top - (longer - (bottom - top)) / 2;
+  let source = picture, scale = size / longer;
+  if (source.width === size && source.height === size && scale === 1 && x0 === 0 && y0 === 0) return source.data;
+  // Where the picture's corner lies in the square: x' = scale · x + shift.
+  const shift = [-x0 * scale, -y0 * scale];
+  for (; Math.sqrt(scale * scale) <= 0.5 && source.width >= 2 && source.height >= 2; scale *= 2) source = halve(source);
+  return sample(source, scale, shift, size);
 }
 
 /** Half the size, each pixel the alpha-weighted mean of 2 x 2; an odd last row or column is averaged alone. */
@@ -86,12 +85,18 @@ function isOpaque(data) {
 }
 
 /** Bilinear, on colours weighted by alpha; the picture's edge is smoothed over one pixel of the square. */
-function sample({ width, height, data }, left, top, step, size) {
+function sample({ width, height, data }, scale, [shiftX, shiftY], size) {
   const out = new Uint8ClampedArray(4 * size * size), opaque = isOpaque(data);
-  const inner = Math.max(0, 0.5 * step - 0.5), lastX = width - 1, lastY = height - 1;
+  // The map back, by the inverse of a matrix: in this order of operations it rounds as in training.
+  const inverse = 1 / (scale * scale), one = 1 / (scale * scale * inverse), back = scale * inverse;
+  const left = -(shiftX * scale) * inverse, top = -(scale * shiftY) * inverse;
+  const step = 1 / Math.sqrt(scale * scale),
+    inner = Math.max(0, 0.5 * step - 0.5),
+    lastX = width - 1,
+    lastY = height - 1;
   for (let y = 0, to = 0; y < size; y++) {
     for (let x = 0; x < size; x++, to += 4) {
-      let sx = left + (x + 0.5) * step - 0.5, sy = top + (y + 0.5) * step - 0.5, coverage = 1;
+      let sx = (back * (x + 0.5) + left) * one - 0.5, sy = (back * (y + 0.5) + top) * one - 0.5, coverage = 1;
       if (!(sx >= inner && sx <= lastX - inner && sy >= inner && sy <= lastY - inner)) {
         const reach = Math.min(sx + 0.5, width - 0.5 - sx, sy + 0.5, height - 0.5 - sy) / step + 0.5;
         if (!(reach > 0)) continue;

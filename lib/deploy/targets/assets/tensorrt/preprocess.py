@@ -27,7 +27,11 @@ def shrink(image, longest):
     if factor >= 1:
         return image
     shape = tuple(max(1, round(side * factor)) for side in image.size)
-    return image.convert("RGBa").resize(shape, getattr(Image, "Resampling", Image).LANCZOS).convert("RGBA")
+    # One factor for both directions; what its rounding leaves over is split between the two ends.
+    over = [max(0, (side - kept / factor) / 2) for side, kept in zip(image.size, shape)]
+    box = (over[0], over[1], image.size[0] - over[0], image.size[1] - over[1])
+    lanczos = getattr(Image, "Resampling", Image).LANCZOS
+    return image.convert("RGBa").resize(shape, lanczos, box).convert("RGBA")
 
 
 def planes(pixels, settings):

@@ -11,8 +11,8 @@ export function shrink(picture, longest) {
     for (let k = 0; k < 3; k++) weighted[at + k] = data[at + k] * alpha;
     weighted[at + 3] = data[at + 3];
   }
-  const rows = resample(weighted, width, height, 4, 4 * width, wide);
-  const all = resample(rows, height, wide, 4 * wide, 4, high);
+  const rows = resample(weighted, width, height, 4, 4 * width, wide, 1 / factor);
+  const all = resample(rows, height, wide, 4 * wide, 4, high, 1 / factor);
   const out = new Uint8ClampedArray(all.length);
   for (let at = 0; at < out.length; at += 4) {
     const alpha = Math.min(255, Math.max(0, all[at + 3]));
@@ -31,13 +31,16 @@ function lanczos(x) {
   return 3 * Math.sin(t) * Math.sin(t / 3) / (t * t);
 }
 
-/** Resamples lines of `length` pixels, `step` apart in `from`, into `wanted`; there are `lines` of them, `next` apart. */
-function resample(from, length, lines, step, next, wanted) {
-  const factor = length / wanted, reach = 3 * factor;
+/**
+ * Resamples lines of `length` pixels, `step` apart in `from`, into `wanted`; there are `lines` of them, `next` apart. The factor is one
+ * for both directions: what its rounding leaves over is split between the two ends.
+ */
+function resample(from, length, lines, step, next, wanted, factor) {
+  const reach = 3 * factor, edge = (length - wanted * factor) / 2;
   const isRow = step === 4, to = new Float32Array(4 * wanted * lines);
   const toStep = isRow ? 4 : 4 * lines, toNext = isRow ? 4 * wanted : 4;
   for (let i = 0; i < wanted; i++) {
-    const centre = (i + 0.5) * factor - 0.5;
+    const centre = edge + (i + 0.5) * factor - 0.5;
     const first = Math.ceil(centre - reach), last = Math.floor(centre + reach);
     const weights = [];
     for (let j = first; j <= last; j++) weights.push(lanczos((j - centre) / factor));
