@@ -12,6 +12,7 @@ import {
   globalAveragePool,
   Graph,
   quantizeLinear,
+  sigmoid,
   softmax,
   tensor,
   toModel,
@@ -21,6 +22,7 @@ import { openSession, Random, sha256 } from "../../runtime/mod.ts";
 import { CLASSES, SIZE, smallNetwork, smallPackage } from "./export_fixture.ts";
 import { exportTarget } from "./export_target.ts";
 import { readManifest, TARGETS } from "./manifest.ts";
+import { probabilitiesModel } from "./model_file.ts";
 import { writeNewKey } from "../updates/keys.ts";
 import { verifiedManifest } from "./assets/rpi/updater.mjs";
 
@@ -123,6 +125,18 @@ Deno.test("TensorRT's file has a fixed batch, opset 13, float32 or float16 weigh
     await probabilities(original, one),
     1e-5,
   );
+});
+
+Deno.test("of a detector only the probabilities go to a device, without the nodes that its boxes need", async () => {
+  const graph = smallNetwork(), [images] = graph.inputs;
+  graph.output(sigmoid(flatten(images!)), "boxes");
+  const bytes = toModel(graph), source = { path: "model.onnx", input: "images", size: SIZE, classes: CLASSES };
+  const cut = probabilitiesModel({ ...source, bytes }), kept = fromModel(cut);
+  assert.deepEqual(kept.outputs.map(({ name }) => name), ["probabilities"]);
+  assert.ok(!kept.nodes.some(({ opType }) => opType === "Sigmoid"));
+  assert.deepEqual(await probabilities(cut), await probabilities(bytes));
+  const plain = toModel(smallNetwork());
+  assert.equal(probabilitiesModel({ ...source, bytes: plain }), plain); // nothing to cut: the very file
 });
 
 /** The small network's kind with quantized activations and weights. */

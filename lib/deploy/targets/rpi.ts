@@ -86,6 +86,7 @@ broken off twice, the version before takes over and the failed one is not taken 
 node updater.mjs rollback\` goes back to it by hand. An update brings the model and its files, never code: for a new runner copy a
 new package here.
 
-The runner writes \`state.json\` when a new version runs for the first time, so it must be allowed to write in ${PLACE} then.
+The first run of a new version has to write in ${PLACE}: a user who may not gets the answers of the version before until one who
+may has run it (\`sudo node runner.mjs --top 1 selftest-1.png\` does).
 `;
 }

@@ -34,6 +34,7 @@ export const RUNNER_VERSION = 1;
 const FIRST_RUNS = 2;
 const ATTEMPTS = 5, STALL_MS = 30_000, SELF_TEST_MS = 300_000, LONGEST_MANIFEST = 2 ** 20;
 
+/** @type {(step: string) => void} */
 const quiet = () => {};
 const folderOf = (root, version) => join(root, "versions", String(version));
 
@@ -268,13 +269,17 @@ async function fetchBytes(url, stallMs) {
  * throws before that, the last good version takes over, and the same work is done by it.
  */
 export async function runTrial(root, work, { onStep = quiet } = {}) {
-  if (!(await readState(root))) return await work(root, quiet);
-  const { version, onTrial } = await locked(root, () => recover(root, { counting: true, onStep })).catch(
-    async (error) => {
-      if (!error.busy) throw error;
-      return { version: await currentVersion(root), onTrial: false }; // an update is at work; it does not touch this version
-    },
-  );
+  const state = await readState(root);
+  if (!state) return await work(root, quiet);
+  const settled = state.trial === null && await currentVersion(root) === state.confirmed;
+  // Where an update is at work, or this user may not write here, the version that is known to work does it.
+  const known = (error) => {
+    if (!error.busy && !["EACCES", "EPERM", "EROFS"].includes(error.code)) throw error;
+    return { version: state.confirmed, onTrial: false };
+  };
+  const { version, onTrial } = settled
+    ? { version: state.confirmed, onTrial: false }
+    : await locked(root, () => recover(root, { counting: true, onStep })).catch(known);
   let confirmed = !onTrial;
   try {
     return await work(folderOf(root, version), async () => {
@@ -287,7 +292,7 @@ export async function runTrial(root, work, { onStep = quiet } = {}) {
   } catch (error) {
     if (confirmed) throw error;
     console.error(`version ${version}: the first run failed, the last good one takes over: ${error.message}`);
-    const back = await locked(root, () => rollBack(root, onStep));
+    const back = await locked(root, () => rollBack(root, onStep)).catch((failure) => known(failure).version);
     return await work(folderOf(root, back), quiet);
   }
 }
