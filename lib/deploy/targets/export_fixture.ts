@@ -22,7 +22,7 @@ export function smallNetwork(side: number | string = SIZE): Graph {
   const maps = relu(conv(images, drawn("conv.weight", [32, 3, 5, 5], 0.3), { pads: 2, strides: 2 }));
   const features = flatten(globalAveragePool(maps));
   const logits = gemm(features, drawn("fc.weight", [CLASSES, 32], 0.5), drawn("fc.bias", [CLASSES], 0.1), {
-    transB: 1,
+    transB: true,
   });
   graph.output(softmax(logits), "probabilities");
   return graph;

@@ -9,7 +9,7 @@ import { expectFree, type Target, type TargetManifest, writeTarget } from "./man
 import { isQuantized, probabilitiesModel } from "./model_file.ts";
 import { preprocessingOf, preprocessingText } from "./preprocessing.ts";
 import { rpiContent } from "./rpi.ts";
-import { selfTestFiles } from "./self_test.ts";
+import { selfTestFiles } from "./known_answers.ts";
 import type { TargetContent, TargetInput } from "./target.ts";
 import { tensorrtContent } from "./tensorrt.ts";
 import { tritonContent } from "./triton.ts";

@@ -158,7 +158,7 @@ function quantizedNetwork(dtype: "int8" | "uint8", zero = 0): Uint8Array<ArrayBu
   const decision = graph.constant(
     tensor("float32", [CLASSES, 16], Float32Array.from({ length: CLASSES * 16 }, () => drawn.normal())),
   );
-  graph.output(softmax(gemm(flatten(globalAveragePool(maps)), decision, undefined, { transB: 1 })), "probabilities");
+  graph.output(softmax(gemm(flatten(globalAveragePool(maps)), decision, undefined, { transB: true })), "probabilities");
   return toModel(graph);
 }
 

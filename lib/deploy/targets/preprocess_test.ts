@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import sharp from "sharp";
+import sharp, { type Sharp } from "sharp";
 import { readPictureFile, type View } from "../../data/mod.ts";
 import { Random } from "../../runtime/mod.ts";
 import { tempered } from "../../experiment/mod.ts";
@@ -30,7 +30,7 @@ async function draw(n: number): Promise<string> {
     ["png", sharp(svg).grayscale().png()],
     ["jpg", sharp(svg).flatten().jpeg().withMetadata({ orientation: 6 })],
     ["gif", sharp(svg).gif()],
-  ][n % 6] as [string, sharp.Sharp];
+  ][n % 6] as [string, Sharp];
   const path = join(folder, `${n}.${ending}`);
   await image.toFile(path);
   return path;

@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { basename, join } from "node:path";
-import { exportTarget } from "../../lib/deploy/mod.ts";
-import { drawPictures } from "../../lib/deploy/targets/export_fixture.ts";
-import { openModel, predictPictures } from "../../lib/experiment/mod.ts";
-import { findChromium, visit } from "../chromium.ts";
+import { exportTarget } from "./export_target.ts";
+import { drawPictures } from "./export_fixture.ts";
+import { openModel, predictPictures } from "../../experiment/mod.ts";
+import { findChromium, visit } from "../../../tests/chromium.ts";
 
 const TYPES: Readonly<Record<string, string>> = {
   html: "text/html",
