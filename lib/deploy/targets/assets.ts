@@ -37,7 +37,11 @@ const ORT_WEB = [
 
 /** The runtime for browsers, copied from the npm package into `ort/`, so that a page needs no other server. */
 export async function ortWebFiles(): Promise<TargetFile[]> {
-  const folder = dirname(fileURLToPath(import.meta.resolve("onnxruntime-web/ort-wasm-simd-threaded.wasm")));
+  const place = import.meta.resolve("onnxruntime-web/ort-wasm-simd-threaded.wasm");
+  if (!place.startsWith("file:")) {
+    throw new WorkError('onnxruntime-web: expected the package\'s files, found none; run "deno install"');
+  }
+  const folder = dirname(fileURLToPath(place));
   return await Promise.all(
     ORT_WEB.map(async (name) => ({ path: `ort/${name}`, content: await Deno.readFile(join(folder, name)) })),
   );
