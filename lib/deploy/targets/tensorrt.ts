@@ -83,6 +83,6 @@ python3 runner.py picture.jpg other.png --top 3
 
 Without a GPU \`python3 runner.py --onnx model.onnx --self-test\` runs the same file by ONNX Runtime (\`pip install onnxruntime\`).
 The engine's input is \`${input}\` [${batch}, 3, size, size]: the runner fills an unfinished batch with zeros.
-Pillow shrinks large pictures with its own rounding: probabilities may differ in the third digit from those of the other packages.
+Pillow shrinks large pictures with its own rounding: probabilities may differ by up to a hundredth from those of the other packages.
 `;
 }

@@ -50,7 +50,7 @@ do not leave the browser. A browser gives a page the camera only over https, or 
   processor is mostly as fast.
 - Several threads need a page that is isolated: send \`Cross-Origin-Opener-Policy: same-origin\` and \`Cross-Origin-Embedder-Policy:
   require-corp\`. Without them one thread computes.
-- A browser decodes colour profiles and half-transparent pixels with its own rounding: probabilities may differ in the third digit from
+- A browser decodes colour profiles and half-transparent pixels with its own rounding: probabilities may differ by up to a hundredth from
   those of the other packages.
 `,
   };
