@@ -1,12 +1,18 @@
 /** `deno task export`: a model as a package for a target. */
 
 import { join } from "node:path";
+import { exportTarget, TARGETS, writeNewKey } from "../lib/deploy/mod.ts";
 import { copyPackage, openModel } from "../lib/experiment/mod.ts";
-import { InputError, runCommand } from "../lib/runtime/mod.ts";
+import { InputError, integerFlag, runCommand } from "../lib/runtime/mod.ts";
 import { listRunFolders } from "../lib/track/mod.ts";
 import { exportClip, findClip } from "../lib/vlm/mod.ts";
 
 const WEIGHTS = ["float32", "float16", "int8", "mixed"] as const;
+/** Targets of the design that nothing is written for. */
+const LACKING: Readonly<Record<string, string>> = {
+  k210: "K210 packages need the compiler nncase, which this task does not run",
+  edgetpu: "the Edge TPU runs TFLite files only, which this task does not write",
+};
 
 /** The folder of a CLIP that is meant by a path, a name under `models/` or (a part of) a run's id; undefined for other models. */
 async function clipOf(model: string, runs: string): Promise<string | undefined> {
@@ -21,24 +27,54 @@ async function clipOf(model: string, runs: string): Promise<string | undefined> 
 await runCommand({
   usage: "deno task export",
   about:
-    "Writes a trained model as a package of its own: model.onnx, classes.txt, model.json; of a CLIP both towers, tokenizer and " +
-    "card in the layout of the Hub. With weights of fewer bytes the " +
-    'card\'s figures are left out until "deno task evaluate --card" has measured them.',
+    "Writes a trained model as a package of its own. onnx: model.onnx, classes.txt, model.json; of a CLIP both towers, tokenizer " +
+    "and card in the layout of the Hub. With weights of fewer bytes the " +
+    'card\'s figures are left out until "deno task evaluate --card" has measured them. ' +
+    "The others: a folder to copy to the device, with a runner, a self-test, README.md, manifest.json and SHA256SUMS.",
   flags: {
     model: {
       type: "string",
       value: "NAME|FILE",
       help: "a name under models/, a package or a run (default: as predict)",
     },
-    target: { type: "string", value: "NAME", default: "onnx", help: "onnx" },
+    target: { type: "string", value: "NAME", default: "onnx", help: `onnx, ${TARGETS.join(", ")}` },
     out: { type: "string", value: "DIR", help: "the package's folder (default: models/NAME-TARGET)" },
     weights: { type: "string", value: "NAME", help: `${WEIGHTS.join(", ")} (default: as they are)` },
-    pictures: { type: "string", value: "TEXT", help: "for the card: whose pictures the model learned from" },
-    licence: { type: "string", value: "TEXT", help: "for the card: what one may do with the model" },
+    pictures: { type: "string", value: "TEXT", help: "onnx: whose pictures the model learned from" },
+    licence: { type: "string", value: "TEXT", help: "onnx: what one may do with the model" },
+    quantized: {
+      type: "string",
+      value: "FILE",
+      help: "not onnx: the model quantized, an ONNX file; tensorrt wants S8S8",
+    },
+    batch: { type: "string", value: "N", help: "tensorrt: pictures in a run (default: 1)" },
+    budget: { type: "string", value: "MB", help: "web: the most that the model may have (default: 4)" },
+    version: { type: "string", value: "N", help: "not onnx: the release's number, which must rise (default: 1)" },
+    rollout: { type: "string", value: "SHARE", help: "not onnx: the share of devices that may take it (default: 1)" },
+    sign: { type: "string", value: "KEYFILE", help: "not onnx: sign the manifest with this Ed25519 key" },
+    "update-url": { type: "string", value: "URL", help: "rpi: where devices look for updates" },
+    "new-key": {
+      type: "string",
+      value: "KEYFILE",
+      help: "make a key for --sign and write it there; nothing else is done",
+    },
     runs: { type: "string", value: "DIR", default: "runs", help: "the folder of runs" },
   },
-  async run({ model, target, out, weights, pictures, licence, runs }) {
-    if (target !== "onnx") throw new InputError(`--target: expected onnx, found "${target}"`);
+  async run({ model, target, out, weights, pictures, licence, runs, ...settings }) {
+    if (settings["new-key"] !== undefined) {
+      const { publicKey } = await writeNewKey(settings["new-key"]);
+      console.error(
+        `${settings["new-key"]}: a new key; keep it to yourself. Devices get its public half: ${publicKey}`,
+      );
+      return { key: settings["new-key"], publicKey };
+    }
+    if (LACKING[target]) {
+      throw new InputError(`--target: expected onnx, ${TARGETS.join(", ")}, found "${target}": ${LACKING[target]}`);
+    }
+    const device = TARGETS.find((name) => name === target);
+    if (target !== "onnx" && !device) {
+      throw new InputError(`--target: expected onnx, ${TARGETS.join(", ")}, found "${target}"`);
+    }
     const kept = WEIGHTS.find((name) => name === weights);
     if (weights !== undefined && !kept) {
       throw new InputError(`--weights: expected ${WEIGHTS.join(", ")}, found "${weights}"`);
@@ -46,8 +82,15 @@ await runCommand({
     if ((pictures === undefined) !== (licence === undefined)) {
       throw new InputError("deno task export: expected --pictures and --licence together, found one of them");
     }
+    const { quantized, batch, budget, version, rollout, sign, "update-url": updateUrl } = settings;
+    const foreign = device
+      ? { pictures, ...device === "tensorrt" ? {} : { batch }, ...device === "web" ? {} : { budget } }
+      : { quantized, batch, budget, version, rollout, sign, "update-url": updateUrl };
+    const [wrong] = Object.entries(foreign).filter(([, value]) => value !== undefined);
+    if (wrong) throw new InputError(`--${wrong[0]}: expected another target, found "${target}"`);
     const clip = model === undefined ? undefined : await clipOf(model, runs);
     if (model !== undefined && clip !== undefined) {
+      if (device) throw new InputError(`--model: expected a detector or classifier for ${target}, found a CLIP`);
       if (pictures !== undefined) throw new InputError("--pictures: expected a detector or classifier, found a CLIP");
       const folder = out ?? join("models", "pokedex-clip");
       const card = await exportClip(clip, folder, { weights: kept });
@@ -56,7 +99,28 @@ await runCommand({
       return { folder, bytes, files: card.files, weights: card.weights };
     }
     await using opened = await openModel(model, { runs });
-    const { card, folder: file } = await copyPackage(opened.folder, out ?? join("models", `${opened.card.name}-onnx`), {
+    const folder = out ?? join("models", `${opened.card.name}-${target}`);
+    if (device) {
+      const manifest = await exportTarget(opened, device, folder, {
+        weights: kept,
+        quantized,
+        sign,
+        updateUrl,
+        version: version === undefined ? undefined : integerFlag("version", version, 1),
+        batch: batch === undefined ? undefined : integerFlag("batch", batch, 1, 256),
+        budget: budget === undefined ? undefined : 1e6 * numberFlag("budget", budget),
+        rollout: rollout === undefined ? undefined : numberFlag("rollout", rollout),
+      });
+      const bytes = manifest.files.reduce((sum, file) => sum + file.bytes, 0);
+      const signed = sign === undefined ? "not signed" : "signed";
+      console.error(
+        `${folder}: ${
+          (bytes / 1e6).toFixed(2)
+        } MB in ${manifest.files.length} files, version ${manifest.version}, ${signed}`,
+      );
+      return { folder, bytes, ...manifest };
+    }
+    const { card, folder: file } = await copyPackage(opened.folder, folder, {
       weights: kept,
       ...(pictures !== undefined && licence !== undefined ? { provenance: { pictures, licence } } : {}),
     });
@@ -64,3 +128,11 @@ await runCommand({
     return { folder: file, bytes: card.file.bytes, sha256: card.file.sha256, weights: card.weights };
   },
 });
+
+function numberFlag(name: string, text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !(value >= 0) || value === Infinity) {
+    throw new InputError(`--${name}: expected a number from 0, found "${text}"`);
+  }
+  return value;
+}
