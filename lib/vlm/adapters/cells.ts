@@ -1,7 +1,7 @@
 /** The cells of a few-shot table: an adapter on so many shots with a seed. */
 
 import type { Share } from "../../evaluate/mod.ts";
-import { exists, LineFile } from "../../runtime/mod.ts";
+import { ensureParent, exists, LineFile } from "../../runtime/mod.ts";
 import type { Settings } from "./adapter.ts";
 import type { Shots } from "./sample_shots.ts";
 
@@ -61,6 +61,7 @@ export class CellFile implements Disposable {
         }
       }
     }
+    await ensureParent(path);
     return new CellFile(known, new LineFile(path));
   }
 
