@@ -1,6 +1,16 @@
 /** Ranges of activations: the float32 graph runs on pictures, and each value that will be quantized is looked at. */
 
-import { abs, copyGraph, Graph, reduceMax, reduceMean, reduceMin, removeDead, type Tensor, toModel } from "../../onnx/mod.ts";
+import {
+  abs,
+  copyGraph,
+  Graph,
+  reduceMax,
+  reduceMean,
+  reduceMin,
+  removeDead,
+  type Tensor,
+  toModel,
+} from "../../onnx/mod.ts";
 import { InputError, openSession, type ProgressListener, type Session, WorkError } from "../../runtime/mod.ts";
 import { entropyRange, Histogram, percentileRange } from "./histogram.ts";
 import type { Range } from "./numbers.ts";

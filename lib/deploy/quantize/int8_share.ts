@@ -2,7 +2,16 @@
 
 import { join } from "node:path";
 import { withSizes } from "../../evaluate/mod.ts";
-import { fromFile, fromModel, type Graph, isStatic, type Node, toModel, type Value, type ValueType } from "../../onnx/mod.ts";
+import {
+  fromFile,
+  fromModel,
+  type Graph,
+  isStatic,
+  type Node,
+  toModel,
+  type Value,
+  type ValueType,
+} from "../../onnx/mod.ts";
 import { elementCount, InputError, openSession } from "../../runtime/mod.ts";
 
 /** The nodes of one operator in the graph that runs. */
@@ -108,5 +117,6 @@ function macsOf(node: Node, typeOf: TypeOf): number {
   const weight = shapeOf(node.input(place));
   if (node.opType === "ConvTranspose") return elementCount(shapeOf(node.input(0))) * elementCount(weight.slice(1));
   const result = shapeOf(node.output()), isConv = /Conv/.test(node.opType);
-  return elementCount(result) * (isConv ? elementCount(weight.slice(1)) : elementCount(weight.slice(-2)) / result.at(-1)!);
+  return elementCount(result) *
+    (isConv ? elementCount(weight.slice(1)) : elementCount(weight.slice(-2)) / result.at(-1)!);
 }

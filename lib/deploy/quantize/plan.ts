@@ -78,7 +78,10 @@ export function planQuantization(
   const consumers = graph.consumers();
   const readers = (value: Value) => consumers.get(value) ?? [];
   const leads = leadingValues(graph, layers, readers);
-  const nodes = new Set<Node>(), attached = new Map<Node, Node>(), inInt8 = new Set<Value>(), quantized = new Set<Value>();
+  const nodes = new Set<Node>(),
+    attached = new Map<Node, Node>(),
+    inInt8 = new Set<Value>(),
+    quantized = new Set<Value>();
   const take = (node: Node) => {
     nodes.add(node);
     for (const input of node.inputs) if (input && isActivation(input)) quantized.add(input);
