@@ -19,6 +19,7 @@ export {
   type CalibrationBatches,
   type CalibrationMethod,
 } from "./quantize/calibrate.ts";
+export { exportQuantized, type ExportQuantizedOptions } from "./quantize/export_quantized.ts";
 export { type Equalized, equalizeLayers } from "./quantize/equalize.ts";
 export {
   fakeQuantize,
