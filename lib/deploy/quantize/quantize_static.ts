@@ -85,7 +85,7 @@ function wholeWeights(
   const shape = weight.staticShape, layout = channelLayout(shape, axis), x = node.input(0);
   const weights = weight.tensor!.data as Float32Array;
   let scales = weightScales(weights, layout, { perChannel, reduceRange });
-  let offsets = bias?.tensor!.data as Float32Array<ArrayBuffer> | undefined;
+  let offsets = bias?.tensor?.data as Float32Array<ArrayBuffer> | undefined;
   if (biasCorrection && node.opType !== "MatMul") {
     const mean = means.get(x.name);
     if (!mean) throw new InputError(`quantize: expected calibrated means of "${x.name}", found none`);
