@@ -12,7 +12,10 @@ await runComparisons({
       ...await (await import("./bench/loader.ts")).benchLoader({ onProgress: options.onProgress }),
     ],
     train: async ({ onProgress }) => (await import("./bench/train.ts")).benchTrain({ onProgress }),
-    infer: async ({ onProgress }) => (await import("./bench/infer.ts")).benchInfer({ onProgress }),
+    infer: async ({ onProgress }) => [
+      ...await (await import("./bench/infer.ts")).benchInfer({ onProgress }),
+      ...await (await import("./bench/int8.ts")).benchInt8({ onProgress }),
+    ],
     adapters: async ({ onProgress }) => (await import("./bench/adapters.ts")).benchAdapters({ onProgress }),
     tfjs: async () => (await import("./bench/tfjs.ts")).benchTensorFlow(),
   },

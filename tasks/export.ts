@@ -1,13 +1,14 @@
 /** `deno task export`: a model as a package for a target. */
 
 import { join } from "node:path";
-import { exportTarget, TARGETS, writeNewKey } from "../lib/deploy/mod.ts";
+import { CALIBRATION_METHODS, exportQuantized, exportTarget, TARGETS, writeNewKey } from "../lib/deploy/mod.ts";
 import { copyPackage, openModel } from "../lib/experiment/mod.ts";
+import { progress } from "../lib/notebook/mod.ts";
 import { InputError, integerFlag, runCommand } from "../lib/runtime/mod.ts";
 import { listRunFolders } from "../lib/track/mod.ts";
 import { exportClip, findClip } from "../lib/vlm/mod.ts";
 
-const WEIGHTS = ["float32", "float16", "int8", "mixed"] as const;
+const WEIGHTS = ["float32", "float16", "int8", "mixed", "int8-static"] as const;
 /** Targets of the design that nothing is written for. */
 const LACKING: Readonly<Record<string, string>> = {
   k210: "K210 packages need the compiler nncase, which this task does not run",
@@ -40,6 +41,9 @@ await runCommand({
     target: { type: "string", value: "NAME", default: "onnx", help: `onnx, ${TARGETS.join(", ")}` },
     out: { type: "string", value: "DIR", help: "the package's folder (default: models/NAME-TARGET)" },
     weights: { type: "string", value: "NAME", help: `${WEIGHTS.join(", ")} (default: as they are)` },
+    data: { type: "string", value: "DIR", default: "data", help: "int8-static: the data set to calibrate on" },
+    calibration: { type: "string", value: "NAME", default: "percentile", help: CALIBRATION_METHODS.join(", ") },
+    calibrate: { type: "string", value: "N", default: "128", help: "pictures of the train split for the ranges" },
     pictures: { type: "string", value: "TEXT", help: "onnx: whose pictures the model learned from" },
     licence: { type: "string", value: "TEXT", help: "onnx: what one may do with the model" },
     quantized: {
@@ -60,7 +64,7 @@ await runCommand({
     },
     runs: { type: "string", value: "DIR", default: "runs", help: "the folder of runs" },
   },
-  async run({ model, target, out, weights, pictures, licence, runs, ...settings }) {
+  async run({ model, target, out, weights, data, calibration, calibrate, pictures, licence, runs, ...settings }) {
     if (settings["new-key"] !== undefined) {
       const { publicKey } = await writeNewKey(settings["new-key"]);
       console.error(
@@ -92,15 +96,26 @@ await runCommand({
     if (model !== undefined && clip !== undefined) {
       if (device) throw new InputError(`--model: expected a detector or classifier for ${target}, found a CLIP`);
       if (pictures !== undefined) throw new InputError("--pictures: expected a detector or classifier, found a CLIP");
+      if (kept === "int8-static") {
+        throw new InputError("--weights int8-static: expected a detector or classifier, found a CLIP");
+      }
       const folder = out ?? join("models", "pokedex-clip");
       const card = await exportClip(clip, folder, { weights: kept });
       const bytes = Object.values(card.files).reduce((sum, file) => sum + file.bytes, 0);
       console.error(`${folder}: ${(bytes / 1e6).toFixed(2)} MB, ${card.weights} weights`);
       return { folder, bytes, files: card.files, weights: card.weights };
     }
+    const method = CALIBRATION_METHODS.find((name) => name === calibration);
+    if (!method) {
+      throw new InputError(`--calibration: expected ${CALIBRATION_METHODS.join(", ")}, found "${calibration}"`);
+    }
+    const count = integerFlag("calibrate", calibrate, 1);
     await using opened = await openModel(model, { runs });
-    const folder = out ?? join("models", `${opened.card.name}-${target}`);
+    const folder = out ?? join("models", `${opened.card.name}-${kept === "int8-static" ? kept : target}`);
     if (device) {
+      if (kept === "int8-static") {
+        throw new InputError(`--weights int8-static: expected the target onnx, found "${target}"`);
+      }
       const manifest = await exportTarget(opened, device, folder, {
         weights: kept,
         quantized,
@@ -120,12 +135,23 @@ await runCommand({
       );
       return { folder, bytes, ...manifest };
     }
-    const { card, folder: file } = await copyPackage(opened.folder, folder, {
-      weights: kept,
-      ...(pictures !== undefined && licence !== undefined ? { provenance: { pictures, licence } } : {}),
-    });
-    console.error(`${file}: ${(card.file.bytes / 1e6).toFixed(2)} MB, ${card.weights} weights`);
-    return { folder: file, bytes: card.file.bytes, sha256: card.file.sha256, weights: card.weights };
+    const provenance = pictures !== undefined && licence !== undefined ? { provenance: { pictures, licence } } : {};
+    const { card, folder: file } = kept === "int8-static"
+      ? await exportQuantized(opened.folder, folder, {
+        ...{ dataFolder: data, pictures: count, calibration: { method }, onProgress: progress("export") },
+        ...{ warn: console.error, ...provenance },
+      })
+      : await copyPackage(opened.folder, folder, { weights: kept, ...provenance });
+    const { bytes, sha256 } = card.file, { quantization } = card;
+    console.error(`${file}: ${(bytes / 1e6).toFixed(2)} MB, ${card.weights} weights`);
+    if (quantization) {
+      const { n, share } = quantization.agreement;
+      console.error(
+        `${(100 * quantization.int8Share).toFixed(1)} % of the multiplications in int8; names what float32 names in ` +
+          `${(100 * share).toFixed(1)} % of ${n} validation pictures`,
+      );
+    }
+    return { folder: file, bytes, sha256, weights: card.weights, ...(quantization ? { quantization } : {}) };
   },
 });
 

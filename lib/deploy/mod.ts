@@ -23,3 +23,45 @@ export { preprocessingOf, preprocessingText, type TargetPreprocessing } from "./
 export { tritonConfig } from "./targets/triton.ts";
 export { WEB_BUDGET } from "./targets/web.ts";
 export { readSigningKey, signBytes, type SigningKey, writeNewKey } from "./updates/keys.ts";
+export {
+  calibrate,
+  type CalibrateOptions,
+  type Calibration,
+  CALIBRATION_METHODS,
+  type CalibrationBatch,
+  type CalibrationBatches,
+  type CalibrationMethod,
+} from "./quantize/calibrate.ts";
+export { exportQuantized, type ExportQuantizedOptions } from "./quantize/export_quantized.ts";
+export { type Equalized, equalizeLayers } from "./quantize/equalize.ts";
+export {
+  fakeQuantize,
+  type FakeQuantizeOptions,
+  type FineTuned,
+  type FineTuneOptions,
+  fineTuneQuantized,
+} from "./quantize/fine_tune.ts";
+export { type Int8Share, int8Share, type Int8ShareOptions, type RunningOperator } from "./quantize/int8_share.ts";
+export type { ActivationType, Range } from "./quantize/numbers.ts";
+export { type Layer, layersOf } from "./quantize/plan.ts";
+export {
+  accuracyJudge,
+  agreementJudge,
+  guessesOf,
+  type PictureBatch,
+  type SampleOptions,
+  samplePictures,
+  shareOfEqual,
+} from "./quantize/pictures.ts";
+export { prepareForQuantization } from "./quantize/prepare.ts";
+export { type QuantizeOptions, quantizePrepared, quantizeStatic } from "./quantize/quantize_static.ts";
+export {
+  chooseFloatLayers,
+  type ChooseFloatOptions,
+  type FloatLayers,
+  type Judge,
+  type LayerSensitivity,
+  type Sensitivity,
+  sensitivity,
+  type SensitivityOptions,
+} from "./quantize/sensitivity.ts";

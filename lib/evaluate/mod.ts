@@ -21,6 +21,7 @@ export {
   countParameters,
   type OperationCount,
   type OperatorCost,
+  withSizes,
 } from "./flops.ts";
 export * from "./latency.ts";
 export { mcNemar, type McNemarResult } from "./mcnemar.ts";

@@ -62,6 +62,22 @@ const details = z.strictObject({
 /** What `deno task evaluate` found of one split, beyond its figures. */
 export type CardDetails = z.output<typeof details>;
 
+/** How a model that runs in int8 was made. */
+const quantization = z.strictObject({
+  /** Chose the ranges of activations, from so many pictures of the train split. */
+  method: z.enum(["minMax", "percentile", "entropy"]),
+  pictures: z.int().min(1),
+  activation: z.enum(["uint8", "int8"]),
+  perChannel: z.boolean(),
+  biasCorrection: z.boolean(),
+  /** Layers that stayed in float32. */
+  keepFloat: z.array(z.string()),
+  /** Of the multiply-accumulate steps, in the graph that ONNX Runtime's CPU provider runs. */
+  int8Share: share,
+  /** How often it names what the model in float32 names, on pictures of the validation split. */
+  agreement: z.strictObject({ n: z.int().min(1), share }),
+});
+
 /** What `model.json` holds. */
 export const cardSchema = z.strictObject({
   format: z.literal("pokedex-model-1"),
@@ -141,8 +157,9 @@ export const cardSchema = z.strictObject({
   details: details.optional(),
   /** Where the model fails, in sentences that are made from the details. */
   knownFailures: z.array(z.string()).optional(),
-  /** How the weights lie in the file; computing is in float32 with each. */
-  weights: z.enum(["float32", "float16", "int8", "mixed"]).default("float32"),
+  /** How the weights lie in the file; computing is in float32 with each but "int8-static", which `quantization` tells of. */
+  weights: z.enum(["float32", "float16", "int8", "mixed", "int8-static"]).default("float32"),
+  quantization: quantization.optional(),
   /** Whose pictures it learned from, and what one may do with the model. */
   provenance: z.strictObject({ pictures: z.string(), licence: z.string() }).optional(),
 });
@@ -203,6 +220,11 @@ export interface CopyPackageOptions {
   /** How the weights lie in the new file; default: as in the old one. */
   readonly weights?: ModelCard["weights"] | undefined;
   readonly provenance?: ModelCard["provenance"];
+  /** In place of the file's model the same one quantized: its weights are "int8-static" then. */
+  readonly quantized?: {
+    readonly model: Uint8Array;
+    readonly quantization: NonNullable<ModelCard["quantization"]>;
+  };
 }
 
 /**
@@ -212,24 +234,28 @@ export interface CopyPackageOptions {
 export async function copyPackage(
   from: string,
   to: string,
-  { weights, provenance }: CopyPackageOptions = {},
+  { weights: wanted, provenance, quantized }: CopyPackageOptions = {},
 ): Promise<ModelPackage> {
   const { card, classes } = await readPackage(from);
   const path = join(from, card.file.name);
   const { format: _, file: __, classes: ___, metrics, details, knownFailures, ...rest } = card;
-  const isSame = weights === undefined || weights === card.weights;
-  if (!isSame && card.weights !== "float32") {
+  const weights = quantized ? "int8-static" : wanted ?? card.weights;
+  const isSame = !quantized && weights === card.weights;
+  if (quantized && card.weights === "int8-static") {
+    throw new InputError(`${path}: expected a model to quantize, found one that is quantized already`);
+  }
+  if (!isSame && !quantized && (card.weights !== "float32" || weights === "int8-static")) {
     throw new InputError(`${path}: expected float32 weights to be kept as ${weights}, found ${card.weights}`);
   }
-  const graph = isSame || weights === "float32" ? undefined : await fromFile(path);
+  const graph = isSame || quantized ? undefined : await fromFile(path);
   if (graph) compactWeights(graph, weights as WeightStorage);
   return await writePackage(to, {
-    model: graph ? toModel(graph) : await Deno.readFile(path),
+    model: quantized?.model ?? (graph ? toModel(graph) : await Deno.readFile(path)),
     classes,
     card: {
       ...rest,
-      name: basename(to),
-      weights: weights ?? card.weights,
+      ...{ name: basename(to), weights },
+      ...(quantized ? { quantization: quantized.quantization } : {}),
       ...(provenance ? { provenance } : {}),
       ...(isSame
         ? { metrics, ...(details ? { details } : {}), ...(knownFailures ? { knownFailures } : {}) }

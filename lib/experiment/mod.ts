@@ -75,6 +75,7 @@ export {
   type PictureFacts,
   type PictureSet,
   splitPictures,
+  stackPlanes,
 } from "./picture_sets.ts";
 export { type Guess, type Prediction, type PredictOptions, predictPictures } from "./predict.ts";
 export { assignmentOf, lossOf, monitorOf, optimizerOf, planOf, scheduleOf } from "./recipe.ts";

@@ -19,7 +19,7 @@ const RANDOM = new Set([
   "RandomUniformLike",
 ]);
 
-/** A folded constant may be at most this large, in elements, so that an Expand does not fill the file. */
+/** Unless told otherwise, a folded constant is at most this large, in elements, so that an Expand does not fill the file. */
 const LARGEST_FOLDED = 4_000_000;
 
 /** Removes nodes and constants that no output needs (parameters too, with `parameters`). Returns how many nodes. */
@@ -45,12 +45,12 @@ export function removeDead(graph: Graph, { parameters = false }: { parameters?: 
 /**
  * Computes, through ONNX Runtime, what depends on constants only, and what is known from shapes, and puts constants in
  * its place. Parameters count as constants with `parameters` (for a file that is not trained again). Random operators
- * and results of more than 4 million elements stay. Returns how many nodes it took away; `removeDead` takes those that
- * nothing reads any more.
+ * and results of more than `largest` elements (default: 4 million) stay. Returns how many nodes it took away; `removeDead`
+ * takes those that nothing reads any more.
  */
 export async function foldConstants(
   graph: Graph,
-  { parameters = false }: { parameters?: boolean } = {},
+  { parameters = false, largest = LARGEST_FOLDED }: { parameters?: boolean; largest?: number } = {},
 ): Promise<number> {
   const fixed = new Set<Value>(graph.initialisers.filter((value) => parameters || value.kind === "constant"));
   const known = new Map<Value, Tensor>();
@@ -62,7 +62,7 @@ export async function foldConstants(
       known.set(first, tensor(first.dtype, first.staticShape, elements));
       fixed.add(first);
       foldable.add(node);
-    } else if (isFoldable(node, fixed)) {
+    } else if (isFoldable(node, fixed, largest)) {
       foldable.add(node);
       for (const output of node.outputs) if (output) fixed.add(output);
     }
@@ -148,12 +148,12 @@ function exactIntegers(value: Value): readonly number[] | undefined {
     : undefined;
 }
 
-function isFoldable(node: Node, fixed: ReadonlySet<Value>): boolean {
+function isFoldable(node: Node, fixed: ReadonlySet<Value>, largest: number): boolean {
   if (RANDOM.has(node.opType) || !node.spec || subgraphsOf(node).length > 0) return false;
   const small = node.outputs.every((value) => {
     if (!value) return true;
     if (!value.type || !isStatic(value.shape)) return false;
-    return value.staticShape.reduce((product, size) => product * size, 1) <= LARGEST_FOLDED;
+    return value.staticShape.reduce((product, size) => product * size, 1) <= largest;
   });
   return small && node.inputs.every((value) => !value || fixed.has(value));
 }
