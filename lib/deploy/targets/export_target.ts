@@ -136,7 +136,7 @@ function withWeights(
   stored: ModelCard["weights"] | undefined,
 ): Uint8Array<ArrayBuffer> {
   if (weights === undefined || weights === stored) return bytes;
-  if (stored !== "float32" || weights === "float32") {
+  if (stored !== "float32" || weights === "float32" || weights === "int8-static") {
     const found = stored ?? "a quantized model";
     throw new InputError(`${path}: expected float32 weights to be kept as ${weights}, found ${found}`);
   }
