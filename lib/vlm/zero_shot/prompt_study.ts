@@ -86,7 +86,7 @@ export async function studyPrompts(
   if (sets.length === 0) throw new InputError("prompt study: expected at least one set of prompts, found none");
   const results: PromptResult[] = [];
   for (const [done, set] of sets.entries()) {
-    onProgress({ label: set.name, done, total: sets.length, unit: "sets of prompts" });
+    onProgress({ label: "prompts", done, total: sets.length, unit: "sets of prompts", note: set.name });
     const texts = classes.map((species) => set.texts(species));
     const prototypes = await textPrototypes(encoder, texts);
     const judged = judgeClassification(
