@@ -5,8 +5,8 @@ import { CALIBRATION_METHODS, exportQuantized, exportTarget, TARGETS, writeNewKe
 import { copyPackage, openModel } from "../lib/experiment/mod.ts";
 import { progress } from "../lib/notebook/mod.ts";
 import { InputError, integerFlag, runCommand } from "../lib/runtime/mod.ts";
-import { listRunFolders } from "../lib/track/mod.ts";
-import { exportClip, findClip } from "../lib/vlm/mod.ts";
+import { exportClip } from "../lib/vlm/mod.ts";
+import { clipOf } from "./evaluate/clip.ts";
 
 const WEIGHTS = ["float32", "float16", "int8", "mixed", "int8-static"] as const;
 /** Targets of the design that nothing is written for. */
@@ -14,16 +14,6 @@ const LACKING: Readonly<Record<string, string>> = {
   k210: "K210 packages need the compiler nncase, which this task does not run",
   edgetpu: "the Edge TPU runs TFLite files only, which this task does not write",
 };
-
-/** The folder of a CLIP that is meant by a path, a name under `models/` or (a part of) a run's id; undefined for other models. */
-async function clipOf(model: string, runs: string): Promise<string | undefined> {
-  const ids = (await listRunFolders(runs)).filter((id) => id.includes(model));
-  for (const place of [model, join("models", model), ...ids.toReversed().map((id) => join(runs, id))]) {
-    const found = await findClip(place);
-    if (found) return found;
-  }
-  return undefined;
-}
 
 await runCommand({
   usage: "deno task export",

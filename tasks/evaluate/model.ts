@@ -16,6 +16,7 @@ import {
 } from "../../lib/experiment/mod.ts";
 import { plainTable, progress } from "../../lib/notebook/mod.ts";
 import { type Device, DEVICES, InputError, integerFlag, runCommand } from "../../lib/runtime/mod.ts";
+import { clipOf, evaluateClipByFlags } from "./clip.ts";
 import { robustnessOf, robustnessText } from "./robustness.ts";
 
 export function model(args: readonly string[]): Promise<never> {
@@ -59,6 +60,11 @@ export function model(args: readonly string[]): Promise<never> {
         throw new InputError(
           `--card: expected --split validation or test, found ${images === undefined ? split : "--images"}`,
         );
+      }
+      const clip = await clipOf(name, runs);
+      if (clip !== undefined) {
+        if (images !== undefined) throw new InputError("--images: expected a detector or classifier, found a CLIP");
+        return await evaluateClipByFlags(clip, { split, data, card: flags.card ?? false });
       }
       const size = integerFlag("batch", batch, 1, 1024), most = integerFlag("limit", limit, 1, 1e6);
       await using opened = await openModel(name, { runs, device: device as Device });

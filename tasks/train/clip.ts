@@ -4,6 +4,7 @@ import { parseSeed, type Profile } from "../../lib/experiment/mod.ts";
 import { progress } from "../../lib/notebook/mod.ts";
 import { InputError, integerFlag } from "../../lib/runtime/mod.ts";
 import { type ClipConfig, copyClip, readClipConfig, trainClip, type TrainClipResult } from "../../lib/vlm/mod.ts";
+import { clipFiguresText } from "../evaluate/clip.ts";
 import { dataOf } from "./data_of.ts";
 
 /** The task's flags that a CLIP's training looks at. */
@@ -38,15 +39,7 @@ function figuresText({ model, difference, fit, folder, waitShare }: TrainClipRes
   ];
   if (!model) lines.push(`no model yet; "--resume auto" goes on from ${fit.checkpoint ?? "the last checkpoint"}`);
   for (const split of ["validation", "test"] as const) {
-    for (const [part, how] of [["trained", "by name"], ["heldOut", "never seen, by description"]] as const) {
-      const figures = model?.card.metrics[split]?.[part];
-      if (!figures) continue;
-      const { n, species, top1, top1_ci95: between, top5 } = figures;
-      lines.push(
-        `${split}, ${species} species ${how}: top-1 ${percent(top1)} % [${between.map(percent).join(", ")}], ` +
-          `top-5 ${percent(top5)} % (${n} pictures)`,
-      );
-    }
+    lines.push(...clipFiguresText(split, model?.card.metrics[split] ?? {}));
   }
   if (model) {
     lines.push(`${model.folder}: both towers; difference to the training's graph ${difference?.toExponential(1)}`);
