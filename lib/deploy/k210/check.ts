@@ -1,6 +1,6 @@
 /** Whether a network fits on a K210, layer by layer, before any compiler is asked. */
 
-import { copyGraph, foldBatchNormalization, foldConstants, type Graph, type Node, removeDead } from "../../onnx/mod.ts";
+import { copyGraph, foldBatchNormalization, type Graph, type Node, removeDead, type Value } from "../../onnx/mod.ts";
 import { elementCount, InputError } from "../../runtime/mod.ts";
 
 /**
@@ -42,7 +42,7 @@ export interface K210Layer {
   readonly output: readonly number[];
   /** Bytes of input and output in the KPU's memory, with its packing of rows. 0 for the processor's layers. */
   readonly mapBytes: number;
-  /** Bytes of weights and biases, as int8 and int32. */
+  /** Bytes in the model's file: of a KPU layer its weights as uint8, 8 for each filter's scale and bias, 144 for the activation. */
   readonly weightBytes: number;
   /** Multiply-accumulate steps; with a stride of 2 the KPU computes all places and leaves three of four aside. */
   readonly macs: number;
@@ -55,7 +55,7 @@ export interface K210Report {
   readonly layers: readonly K210Layer[];
   /** Of all layers, then of the whole. */
   readonly problems: readonly K210Problem[];
-  /** Weights and biases, as int8 and int32: the model's file is a little larger. */
+  /** The sum of `weightBytes`: the model's file is about 0.5 % larger. */
   readonly modelBytes: number;
   /** The largest `mapBytes`. */
   readonly mapBytes: number;
@@ -71,8 +71,14 @@ export function kpuMapBytes(channels: number, rows: number, columns: number): nu
   return Math.ceil(channels / shared) * rows * Math.ceil(columns / 64) * 64;
 }
 
-/** Operators that the KPU applies to a convolution's result as it writes it: sixteen straight pieces stand for a curve. */
-const FUSED = new Set(["Relu", "LeakyRelu", "Clip", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "PRelu", "Elu"]);
+/** Bytes of what a KPU layer has beside its weights: a scale and a bias for each filter, and the activation's table. */
+const FILTER_BYTES = 8, ACTIVATION_BYTES = 144;
+
+/**
+ * Operators that the KPU applies to a convolution's result as it writes it: sixteen straight pieces stand for a curve, the same for all
+ * channels, so that a PRelu is not among them.
+ */
+const FUSED = new Set(["Relu", "LeakyRelu", "Clip", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Elu"]);
 /** Operators that move or cut and cost the processor next to nothing, and those that nncase gives it. */
 const PROCESSOR = new Set([
   ...["Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Slice", "Concat", "Split", "Pad"],
@@ -101,21 +107,24 @@ export function checkK210(
 ): K210Report {
   const graph = withOnePicture(source);
   const consumers = graph.consumers(), layers: K210Layer[] = [], fused = new Set<Node>();
+  const constant = constantNodes(graph);
   for (const node of graph.nodes) {
-    if (fused.has(node)) continue;
+    if (fused.has(node) || constant.has(node)) continue;
     if (node.opType !== "Conv") {
       layers.push(processorLayer(node));
       continue;
     }
-    // What the KPU does while it writes: an activation, then a pool.
-    const tail: Node[] = [node];
+    // What the KPU does while it writes: an activation, then a pool, which a stride of 2 is too. A depthwise layer has no pool.
+    const tail: Node[] = [node], pools = !isDepthwise(node) && node.ints("strides", [1, 1]).every((each) => each === 1);
     for (let next = only(consumers, node); next; next = only(consumers, tail.at(-1)!)) {
       const isActivation = FUSED.has(next.opType) && tail.length === 1;
-      if (!isActivation && !(isKpuPool(next) && !tail.some((each) => POOLS.has(each.opType)))) break;
+      if (!isActivation && !(pools && isKpuPool(next) && !tail.some((each) => POOLS.has(each.opType)))) break;
       tail.push(next);
     }
     for (const each of tail) fused.add(each);
-    layers.push(kpuLayer(node, tail));
+    const layer = kpuLayer(node, tail);
+    layers.push(layer);
+    if (isDepthwise(node) && node.ints("strides", [1, 1])[0] === 2) layers.push(sliceBehind(node, layer));
   }
   const modelBytes = layers.reduce((sum, { weightBytes }) => sum + weightBytes, 0);
   const most = K210.modelBytes[loader], whole: K210Problem[] = [];
@@ -161,9 +170,28 @@ function withOnePicture(source: Graph): Graph {
   );
   const graph = copyGraph(source, { symbols });
   foldBatchNormalization(graph);
-  foldConstants(graph);
   removeDead(graph);
   return graph;
+}
+
+/** What depends on no input: weights that are kept as float16 or int8, which a compiler turns back once. */
+function constantNodes(graph: Graph): ReadonlySet<Node> {
+  const constant = new Set<Node>();
+  const isConstant = (value: Value | undefined) =>
+    !value || value.tensor !== undefined || (value.producer !== undefined && constant.has(value.producer));
+  for (const node of graph.nodes) if (node.inputs.length > 0 && node.inputs.every(isConstant)) constant.add(node);
+  return constant;
+}
+
+/** What its weights are called after, by which people know a layer; else the node's name. */
+function layerName(conv: Node): string {
+  const [, stem] = /^(.+)\.weight(~.*)?$/.exec(conv.input(1).name) ?? [];
+  return stem ?? conv.name;
+}
+
+function isDepthwise(conv: Node): boolean {
+  const group = conv.int("group", 1);
+  return group > 1 && group === conv.input(0).shape[1] && group === conv.input(1).shape[0];
 }
 
 const POOLS = new Set(["MaxPool", "AveragePool"]);
@@ -189,8 +217,8 @@ function kpuLayer(conv: Node, tail: readonly Node[]): K210Layer {
   const computed = conv.output().staticShape.slice(1) as [number, number, number];
   const output = tail.at(-1)!.output().staticShape.slice(1) as [number, number, number];
   const [filters, perGroup, rows, columns] = conv.input(1).staticShape as [number, number, number, number];
-  const group = conv.int("group", 1), isDepthwise = group > 1 && group === input[0] && filters === group;
-  const stride = conv.ints("strides", [1, 1]), name = conv.name, problems: K210Problem[] = [];
+  const group = conv.int("group", 1), depthwise = isDepthwise(conv);
+  const stride = conv.ints("strides", [1, 1]), name = layerName(conv), problems: K210Problem[] = [];
   const expect = (holds: boolean, what: string, change: string) => {
     if (!holds) problems.push({ layer: name, what, change });
   };
@@ -200,7 +228,7 @@ function kpuLayer(conv: Node, tail: readonly Node[]): K210Layer {
     "two or more 3x3 in its place see as far",
   );
   expect(
-    group === 1 || isDepthwise,
+    group === 1 || depthwise,
     `expected 1 group or one a channel, found ${group} of ${input[0]}`,
     "a depthwise convolution, then a 1x1",
   );
@@ -214,6 +242,12 @@ function kpuLayer(conv: Node, tail: readonly Node[]): K210Layer {
     stride[0] === stride[1] && (stride[0] === 1 || stride[0] === 2),
     `expected a stride of 1 or 2, found ${stride}`,
     "strides of 2 one after another",
+  );
+  const pads = conv.ints("pads", [0, 0, 0, 0]), around = Math.floor(rows / 2);
+  expect(
+    conv.string("auto_pad", "NOTSET").startsWith("NOTSET") && pads.every((each) => each === around),
+    `expected ${around} rows and columns of zeros on all sides, found ${pads}`,
+    "the same padding around, with which a layer of stride 1 keeps the size",
   );
   for (const [which, [channels]] of [["in", input], ["out", computed]] as const) {
     expect(
@@ -234,7 +268,9 @@ function kpuLayer(conv: Node, tail: readonly Node[]): K210Layer {
     `expected a map of at least ${K210.shortest} x ${K210.shortest}, found ${input[1]} x ${input[2]}`,
     "a larger picture or a pool less; a layer on pooled features is for the processor, as a Gemm",
   );
-  const mapBytes = kpuMapBytes(...input) + kpuMapBytes(...output);
+  // A depthwise layer of stride 2 leaves all places in the memory; the processor takes every second.
+  const written = depthwise && stride[0] === 2 ? input : output;
+  const mapBytes = kpuMapBytes(...input) + kpuMapBytes(...written);
   expect(
     mapBytes <= K210.mapMemory,
     `expected input and output in ${megabytes(K210.mapMemory)} of map memory, found ${megabytes(mapBytes)}`,
@@ -243,12 +279,20 @@ function kpuLayer(conv: Node, tail: readonly Node[]): K210Layer {
   const macs = filters * perGroup * rows * columns *
     (stride[0] === 2 ? input[1] * input[2] : computed[1] * computed[2]);
   return {
-    ...{ name, input, output, mapBytes, macs, problems },
-    operator: `${isDepthwise ? "depthwise " : ""}${rows}x${columns}${stride[0] === 2 ? "/2" : ""}${
+    ...{ name, input, output: written, mapBytes, macs, problems },
+    operator: `${depthwise ? "depthwise " : ""}${rows}x${columns}${stride[0] === 2 ? "/2" : ""}${
       tail.slice(1).map(({ opType }) => ` + ${opType}`).join("")
     }`,
     unit: "KPU",
-    weightBytes: elementCount(conv.input(1).staticShape) + 4 * filters,
+    weightBytes: elementCount(conv.input(1).staticShape) + FILTER_BYTES * filters + ACTIVATION_BYTES,
+  };
+}
+
+/** Takes every second place of a depthwise layer of stride 2. The map goes out of the KPU's memory and back: `strideToPointwise`. */
+function sliceBehind(conv: Node, { output }: K210Layer): K210Layer {
+  return {
+    ...{ name: `${layerName(conv)}/slice`, operator: "Slice", unit: "CPU", problems: [] },
+    ...{ input: output, output: conv.output().staticShape.slice(1), mapBytes: 0, weightBytes: 0, macs: 0 },
   };
 }
 
