@@ -35,7 +35,10 @@ export interface K210Problem {
 export interface K210Layer {
   readonly name: string;
   readonly operator: string;
-  /** The KPU computes convolutions and what follows them directly; all else is for the processor, a hundred times as slow. */
+  /**
+   * The KPU computes convolutions and what follows them directly, and what the compiler writes as one: sums of two maps, small fully
+   * connected layers. All else is for the processor, a hundred times as slow.
+   */
   readonly unit: "KPU" | "CPU";
   /** Channels, rows, columns. */
   readonly input: readonly number[];
@@ -111,7 +114,7 @@ export function checkK210(
   for (const node of graph.nodes) {
     if (fused.has(node) || constant.has(node)) continue;
     if (node.opType !== "Conv") {
-      layers.push(processorLayer(node));
+      layers.push(otherLayer(node));
       continue;
     }
     // What the KPU does while it writes: an activation, then a pool, which a stride of 2 is too. A depthwise layer has no pool.
@@ -296,22 +299,46 @@ function sliceBehind(conv: Node, { output }: K210Layer): K210Layer {
   };
 }
 
-function processorLayer(node: Node): K210Layer {
+function otherLayer(node: Node): K210Layer {
   const shapes = [...node.inputs, ...node.outputs].filter((value) => value !== undefined);
   const input = node.inputs[0]?.staticShape.slice(1) ?? [],
     output = shapes.length > 0 ? node.output().staticShape.slice(1) : [];
   const weights = node.inputs.filter((value) => value?.tensor && value.rank > 1);
+  const elements = weights.reduce((sum, value) => sum + elementCount(value!.staticShape), 0);
   const isProduct = node.opType === "Gemm" || node.opType === "MatMul";
+  const base = { name: node.name, input, output, problems: [] };
+  const most = Math.max(input.at(-1) ?? 0, output.at(-1) ?? 0);
+  if (isProduct && weights.length === 1 && output.length === 1 && most <= K210.channels) {
+    // A fully connected layer becomes a convolution 1x1, with one place of a map of 4 x 4 filled.
+    const { shortest } = K210, bytesOf = (channels: number) => kpuMapBytes(channels, shortest, shortest);
+    return {
+      ...{ ...base, operator: `${node.opType} as 1x1`, unit: "KPU", macs: elements * shortest ** 2 },
+      mapBytes: bytesOf(input.at(-1)!) + bytesOf(output[0]!),
+      weightBytes: elements + FILTER_BYTES * output[0]! + ACTIVATION_BYTES,
+    };
+  }
+  const [channels = 0, rows = 0, columns = 0] = output;
+  const isSum = node.opType === "Add" && output.length === 3 &&
+    node.inputs.every((value) => !value?.tensor && String(value?.staticShape) === String(node.output().staticShape));
+  if (isSum && 2 * channels <= K210.channels && Math.min(rows, columns) >= K210.shortest) {
+    // The sum of two maps becomes a convolution 1x1 of both, one behind the other, with two ones a filter.
+    return {
+      ...{ ...base, operator: "Add as 1x1", unit: "KPU", input: [2 * channels, rows, columns] },
+      macs: 2 * channels ** 2 * rows * columns,
+      mapBytes: kpuMapBytes(2 * channels, rows, columns) + kpuMapBytes(channels, rows, columns),
+      weightBytes: 2 * channels ** 2 + FILTER_BYTES * channels + ACTIVATION_BYTES,
+    };
+  }
   const problems = PROCESSOR.has(node.opType) ? [] : [{
     layer: node.name,
     what: `expected an operator that nncase compiles for a K210, found ${node.opType}`,
     change: "write it with convolutions, sums and pools, or cut the graph before it and finish in the runner",
   }];
   return {
-    ...{ name: node.name, operator: node.opType, unit: "CPU" as const, input, output, mapBytes: 0, problems },
-    // A fully connected layer's weights stay floats on the processor.
-    weightBytes: weights.reduce((sum, value) => sum + 4 * elementCount(value!.staticShape), 0),
-    macs: isProduct ? weights.reduce((sum, value) => sum + elementCount(value!.staticShape), 0) : 0,
+    ...{ ...base, operator: node.opType, unit: "CPU", mapBytes: 0, problems },
+    // What the processor multiplies with stays float32.
+    weightBytes: 4 * elements,
+    macs: isProduct ? elements : 0,
   };
 }
 

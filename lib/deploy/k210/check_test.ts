@@ -109,9 +109,19 @@ Deno.test("sizes that are left open are refused, that of the batch apart", () =>
   const x = graph.input("images", "float32", ["N", 3, "H", "W"]);
   graph.output(relu(x), "out");
   assert.throws(() => checkK210(graph), /open: expected a network with a fixed input, found sizes left open: H, W/);
-  const product = new Graph("product");
-  const weight = product.parameter("w", { shape: [4, 5], init: () => new Float32Array(20) });
-  product.output(matMul(product.input("x", "float32", ["N", 4]), weight), "out");
-  const [only] = checkK210(product).layers;
-  assert.deepEqual([only!.unit, only!.weightBytes, only!.macs], ["CPU", 80, 20]);
+});
+
+Deno.test("a fully connected layer is the KPU's up to 1,024 outputs and the processor's beyond", () => {
+  const product = (outputs: number) => {
+    const graph = new Graph("product");
+    const weight = graph.parameter("w", { shape: [128, outputs], init: () => new Float32Array(128 * outputs) });
+    graph.output(matMul(graph.input("x", "float32", ["N", 128]), weight), "y");
+    return checkK210(graph).layers[0]!;
+  };
+  const { unit, weightBytes, macs, mapBytes, operator } = product(151);
+  assert.deepEqual([unit, operator, weightBytes], ["KPU", "MatMul as 1x1", 128 * 151 + 8 * 151 + 144]);
+  // nncase 1.9 pads 128 x 1 x 1 to 128 x 4 x 4 and writes 151 x 4 x 4, four channels a row of 64.
+  assert.deepEqual([macs, mapBytes], [16 * 128 * 151, 32 * 4 * 64 + 38 * 4 * 64]);
+  const large = product(1025);
+  assert.deepEqual([large.unit, large.weightBytes, large.macs], ["CPU", 4 * 128 * 1025, 128 * 1025]);
 });

@@ -47,33 +47,15 @@ export interface PreparedClassifier {
  * Throws InputError for another kind of network.
  */
 export async function prepareForK210(source: Graph): Promise<PreparedClassifier> {
-  const graph = copyGraph(source);
-  await foldConstants(graph, { parameters: true });
-  foldBatchNormalization(graph);
-  removeDead(graph, { parameters: true });
-  const first = graph.nodes.find(({ opType }) => opType === "Conv");
+  const graph = await foldedForK210(source);
   const linear = lastLinear(graph), pool = linear && poolBefore(linear);
-  if (!first || !linear || !pool) {
+  if (!linear || !pool) {
+    const found = linear ? "no mean right before the last layer" : "no linear layer with known weights";
     throw new InputError(
-      `${source.name}: expected a classifier (convolutions, a mean over all places, one linear layer), found ${
-        !first
-          ? "no convolution"
-          : !linear
-          ? "no linear layer with known weights"
-          : "no mean right before the last layer"
-      }; detectors go to the region layer: see checkRegionHead`,
+      `${source.name}: expected a classifier (convolutions, a mean over all places, one linear layer), found ${found}`,
     );
   }
-  const images = first.input(0), size = images.shape.slice(1);
-  if (images.rank !== 4 || size.some((dim) => typeof dim === "string")) {
-    throw new InputError(`${source.name}: expected pictures of a fixed size, found ${images}`);
-  }
-  const body = cutGraph(graph, { inputs: [images.name], outputs: [pool.input(0).name] });
-  const prepared = copyGraph(body, { shapes: { [images.name]: [1, ...size] } });
-  for (const input of prepared.inputs) {
-    if (input.name !== K210_VALUES.images) prepared.rename(input, K210_VALUES.images);
-  }
-  strideToPointwise(prepared);
+  const { body: prepared, images } = bodyForK210(graph, pool.input(0));
   const map = prepared.outputs[0]!;
   prepared.removeOutput(map);
   const { weight, bias, classes, features } = linearWeights(linear);
@@ -93,7 +75,37 @@ export async function prepareForK210(source: Graph): Promise<PreparedClassifier>
   });
   prepared.output(flatten(means.length > 1 ? concat(means, 1) : means[0]!), K210_VALUES.logits);
   removeDead(prepared, { parameters: true });
-  return { graph: prepared, classes, parts, views: viewsOf(source, graph, images) };
+  return { graph: prepared, classes, parts, views: viewsOf(graph, images) };
+}
+
+/** A copy with its constants computed and batch normalisation folded into the convolutions. */
+export async function foldedForK210(source: Graph): Promise<Graph> {
+  const graph = copyGraph(source);
+  await foldConstants(graph, { parameters: true });
+  foldBatchNormalization(graph);
+  removeDead(graph, { parameters: true });
+  return graph;
+}
+
+/**
+ * The part of a folded graph from what its first convolution takes, as "images" [1, 3, rows, columns], to a value, whose name it keeps;
+ * strides as `strideToPointwise` leaves them. `images` is the value of the folded graph at which the part begins. Throws InputError
+ * for a graph without convolutions or with pictures of an open size.
+ */
+export function bodyForK210(graph: Graph, end: Value): { readonly body: Graph; readonly images: Value } {
+  const images = graph.nodes.find(({ opType }) => opType === "Conv")?.input(0);
+  const size = images?.shape.slice(1) ?? [];
+  if (!images || images.rank !== 4 || size.some((dim) => typeof dim === "string")) {
+    throw new InputError(
+      `${graph.name}: expected convolutions on pictures of a fixed size, found ${images ?? "no convolution"}`,
+    );
+  }
+  const cut = cutGraph(graph, { inputs: [images.name], outputs: [end.name] });
+  const body = copyGraph(cut, { shapes: { [images.name]: [1, ...size] } });
+  const [input] = body.inputs;
+  if (input!.name !== K210_VALUES.images) body.rename(input!, K210_VALUES.images);
+  strideToPointwise(body);
+  return { body, images };
 }
 
 /** The bytes of the file that the compiler reads: opset 12, IR 7, and the shapes of all inner values, which it does not infer itself. */
@@ -203,10 +215,10 @@ function biasBehind(product: Node): Value | undefined {
   return next.inputs.find((value) => value !== product.output());
 }
 
-/** How many times the pictures of the source's input the first convolution sees. */
-function viewsOf(source: Graph, graph: Graph, images: Value): number {
-  const [input] = source.inputs;
-  if (!input || images.name === input.name) return 1;
+/** How many times the pictures of the graph's input the first convolution sees. */
+function viewsOf(graph: Graph, images: Value): number {
+  const [input] = graph.inputs;
+  if (!input || images === input) return 1;
   const one = copyGraph(graph, { shapes: { [input.name]: [1, ...input.shape.slice(1)] } });
   const batch = one.value(images.name).shape[0];
   return typeof batch === "number" ? batch : 1;

@@ -148,7 +148,12 @@ Deno.test("the student of configs/classifier/k210.yaml fits with room; its model
   // nncase 1.9.0.20230322 writes 2,384,896 bytes and gives the largest layer 80 x 56 x 64 bytes of map memory twice.
   assert.ok(Math.abs(report.modelBytes / 2_384_896 - 1) < 0.01, `${report.modelBytes}`);
   assert.equal(report.mapBytes, 2 * 80 * 56 * 64);
-  // Unprepared, its last layer stands against it, and with twice the width its size.
+  // A residual network's sums are convolutions to the compiler, with weights of their own: 1,207,912 bytes.
+  const residual = residualNet({ classes: 151, size: 64, width: 0.5, random: "zeros" }).graph;
+  const { modelBytes, layers } = checkK210((await prepareForK210(residual)).graph);
+  assert.equal(layers.filter(({ operator }) => operator === "Add as 1x1").length, 5);
+  assert.ok(Math.abs(modelBytes / 1_207_912 - 1) < 0.01, `${modelBytes}`);
+  // With twice the width its size stands against it.
   const wide = mobileNet({ classes: 1025, size: 112, width: 2, random: "zeros" }).graph;
   assert.match(checkK210((await prepareForK210(wide)).graph).problems[0]!.what, /at most 3\.50 MB/);
 });
