@@ -22,7 +22,7 @@ export interface K210Report {
   readonly layers: readonly K210Layer[];
   /** Of all layers, then of the whole. */
   readonly problems: readonly K210Problem[];
-  /** The sum of `weightBytes`: the model's file is about 0.5 % larger. */
+  /** The sum of `weightBytes`: the model's file, which has headers too and fills up to whole blocks, is some kilobytes larger. */
   readonly modelBytes: number;
   /** The largest `mapBytes`. */
   readonly mapBytes: number;

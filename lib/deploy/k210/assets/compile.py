@@ -9,7 +9,9 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import sys
+import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -75,6 +77,9 @@ def main():
     sys.stdout.flush()
     kept = os.dup(1)
     os.dup2(2, 1)
+    # It also writes a table of memory, wherever it is told to.
+    reports = tempfile.TemporaryDirectory()
+    compile_options.dump_dir = reports.name
     try:
         compiler = nncase.Compiler(compile_options)
         compiler.import_onnx(model, nncase.ImportOptions())
@@ -91,12 +96,16 @@ def main():
     version = int.from_bytes(kmodel[4:8], "little")
     if version != 5:
         fail(f"expected a kmodel of version 5, found {version}")
+    with open(os.path.join(reports.name, "kmodel_info.txt"), encoding="utf-8") as file:
+        table = re.findall(r"^\s*([A-Za-z]+):.*\((\d+) B\)", file.read(), re.MULTILINE)
+    reports.cleanup()
     temporary = options.out + ".tmp"
     with open(temporary, "wb") as file:
         file.write(kmodel)
     os.replace(temporary, options.out)
     print(json.dumps({
         "file": options.out, "bytes": len(kmodel), "kmodel": version, "pictures": len(data), "method": options.method,
+        "memory": {name.lower(): int(count) for name, count in table},
         "sha256": hashlib.sha256(kmodel).hexdigest(),
     }))
 
