@@ -18,5 +18,7 @@ Deno.test("the published layer of 64 x 64 takes its 3.9 ms at 300 MHz, so 2.9 at
 Deno.test("frames a second are those of the published programs: MobileNetV1 on 320 x 240 gets its 20 to 30", () => {
   const macs = 871e6;
   assert.deepEqual(estimateK210({ layers: [layer(64, macs)], macs }).framesPerSecond, [20, 30]);
+  // A network ten times as small is not ten times as fast: camera and display stay.
+  assert.deepEqual(estimateK210({ layers: [layer(64, macs / 10)], macs: macs / 10 }).framesPerSecond, [70, 70]);
   assert.match(estimateK210({ layers: [], macs }).basis, /^an estimate .* not measured$/);
 });

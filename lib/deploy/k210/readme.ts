@@ -52,7 +52,8 @@ nncase 1.x compiles for the K210; 2.x has left the chip out, and 0.x reads no ON
     .venv/bin/pip install nncase==1.9.0.20230322 "numpy<2"
     .venv/bin/python compile.py
 
-writes \`model.kmodel\`, version 5, with the ranges that ${pictures} pictures of the training set give (\`calibration.json\`).
+writes \`model.kmodel\`, version 5, with the ranges that ${pictures} pictures of the training set give (\`calibration.json\`). The compiler
+is not reproducible to the bit: two runs on one folder have differed in three bytes.
 
 ## 2. Try it without a board
 
