@@ -6,6 +6,7 @@ import {
   exportK210,
   exportQuantized,
   exportTarget,
+  framesText,
   K210,
   type K210Loader,
   TARGETS,
@@ -52,7 +53,11 @@ await runCommand({
     data: { type: "string", value: "DIR", default: "data", help: "int8-static, k210: the data set to calibrate on" },
     calibration: { type: "string", value: "NAME", default: "percentile", help: CALIBRATION_METHODS.join(", ") },
     calibrate: { type: "string", value: "N", default: "128", help: "pictures of the train split for the ranges" },
-    loader: { type: "string", value: "NAME", help: `k210: ${Object.keys(K210.modelBytes).join(", ")} (default: maixpy)` },
+    loader: {
+      type: "string",
+      value: "NAME",
+      help: `k210: ${Object.keys(K210.modelBytes).join(", ")} (default: maixpy)`,
+    },
     pictures: { type: "string", value: "TEXT", help: "onnx: whose pictures the model learned from" },
     licence: { type: "string", value: "TEXT", help: "onnx: what one may do with the model" },
     quantized: {
@@ -82,7 +87,9 @@ await runCommand({
       return { key: settings["new-key"], publicKey };
     }
     if (LACKING[target]) {
-      throw new InputError(`--target: expected onnx, ${TARGETS.join(", ")}, k210, found "${target}": ${LACKING[target]}`);
+      throw new InputError(
+        `--target: expected onnx, ${TARGETS.join(", ")}, k210, found "${target}": ${LACKING[target]}`,
+      );
     }
     const device = TARGETS.find((name) => name === target);
     if (target !== "onnx" && target !== "k210" && !device) {
@@ -104,7 +111,9 @@ await runCommand({
     if (wrong) throw new InputError(`--${wrong[0]}: expected another target, found "${target}"`);
     const clip = model === undefined ? undefined : await clipOf(model, runs);
     if (model !== undefined && clip !== undefined) {
-      if (target !== "onnx") throw new InputError(`--model: expected a detector or classifier for ${target}, found a CLIP`);
+      if (target !== "onnx") {
+        throw new InputError(`--model: expected a detector or classifier for ${target}, found a CLIP`);
+      }
       if (pictures !== undefined) throw new InputError("--pictures: expected a detector or classifier, found a CLIP");
       if (kept === "int8-static") {
         throw new InputError("--weights int8-static: expected a detector or classifier, found a CLIP");
@@ -185,15 +194,14 @@ async function toK210(
   }
   const { folder, settings, manifest: { files } } = await exportK210(opened, {
     out: out ?? join("models", `${card.name}-k210`),
-    dataset: () =>
-      openDataset({ dataFolder: data, species: classes.map(({ dex }) => dex), warn: console.error }),
+    dataset: () => openDataset({ dataFolder: data, species: classes.map(({ dex }) => dex), warn: console.error }),
     count,
     loader: loader as K210Loader,
   });
-  const { modelBytes, mapBytes, estimate: { framesPerSecond: [low, high] } } = settings;
+  const { modelBytes, mapBytes, estimate } = settings;
   console.error(
     `${folder}: fits: about ${(modelBytes / 1e6).toFixed(2)} MB, largest layer ${(mapBytes / 1e6).toFixed(2)} MB; ` +
-      `${low} to ${high} frames a second, estimated\n` +
+      `${framesText(estimate)}, estimated\n` +
       `${folder}: model.kmodel is not there yet: compile.py writes it with nncase 1.x (Python 3.7 to 3.10), see README.md`,
   );
   return { folder, ...settings, files };

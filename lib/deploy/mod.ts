@@ -71,7 +71,7 @@ export {
   calibrationPictures,
   expectPictures,
 } from "./k210/calibrate.ts";
-export { estimateK210, type K210Estimate } from "./k210/estimate.ts";
+export { estimateK210, framesText, type K210Estimate } from "./k210/estimate.ts";
 export {
   checkModelForK210,
   type ExportedK210,

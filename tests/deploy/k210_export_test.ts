@@ -22,7 +22,7 @@ Deno.test("a student's folder is whole, hashed, and the same each time; a model 
     const dataFolder = await buildSmallData(folder), dataset = () => openDataset({ dataFolder });
     const student = await makeStudent(join(folder, "student"));
     const count = 6, out = join(folder, "k210");
-    const { files, settings, report, prepared } = await exportK210(student, { out, dataset, count });
+    const { manifest: { files }, settings, report, prepared } = await exportK210(student, { out, dataset, count });
     assert.deepEqual([report.fits, prepared.parts], [true, [513, 512]]);
     assert.deepEqual(settings.input.shape, [1, 3, 64, 64]);
 
@@ -62,7 +62,7 @@ Deno.test("a student's folder is whole, hashed, and the same each time; a model 
 
     // The same bytes; other pictures with another seed.
     const again = await exportK210(student, { out: join(folder, "again"), dataset, count });
-    assert.deepEqual(again.files, files);
+    assert.deepEqual(again.manifest.files, files);
     const ids = async (seed: number) =>
       (await calibrationPictures(await dataset(), student.card, { count, seed })).map(({ id }) => id);
     assert.deepEqual(await ids(0), listed.map(({ id }) => id));

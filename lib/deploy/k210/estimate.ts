@@ -56,6 +56,11 @@ export function estimateK210({ layers, macs }: Pick<K210Report, "layers" | "macs
   };
 }
 
+/** "20 to 30 frames a second", for people. */
+export function framesText({ framesPerSecond: [low, high] }: Pick<K210Estimate, "framesPerSecond">): string {
+  return `${low < high ? `${low} to ${high}` : `at most ${high}`} frames a second`;
+}
+
 /** Steps a second at the usual clock, between the measured places in proportion to their logarithms. */
 function kpuRate(places: number): number {
   const first = KPU_RATES[0]!, last = KPU_RATES.at(-1)!;

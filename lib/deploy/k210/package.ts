@@ -1,9 +1,10 @@
 /** A folder with all that a model needs to get onto a K210: the graph for the compiler, calibration, scripts, runners, steps. */
 
-import { basename, dirname, join, resolve } from "node:path";
+import { join } from "node:path";
 import { classesText, type Dataset, type ModelPackage } from "../../experiment/mod.ts";
 import { fromFile } from "../../onnx/mod.ts";
-import { InputError, openSession, type Session, sha256, tensor } from "../../runtime/mod.ts";
+import { InputError, openSession, type Session, tensor } from "../../runtime/mod.ts";
+import { expectFree, type TargetManifest, writeTarget } from "../targets/manifest.ts";
 import { type CalibrationOptions, type CalibrationPicture, calibrationPictures } from "./calibrate.ts";
 import { assertFitsK210, checkK210, K210, type K210Layer, type K210Loader, type K210Report } from "./check.ts";
 import { estimateK210, type K210Estimate } from "./estimate.ts";
@@ -59,8 +60,7 @@ export interface ExportedK210 {
   readonly settings: K210Settings;
   readonly report: K210Report;
   readonly prepared: Omit<PreparedClassifier, "graph">;
-  /** Bytes and hash of every file but the manifest and SHA256SUMS. */
-  readonly files: readonly { readonly path: string; readonly bytes: number; readonly sha256: string }[];
+  readonly manifest: TargetManifest;
 }
 
 /**
@@ -135,7 +135,11 @@ export async function exportK210(model: ModelPackage, options: ExportK210Options
     },
     { path: "README.md", content: k210Readme({ settings, report, prepared, pictures: pictures.length, card }) },
   ];
-  return { folder: out, settings, report, prepared, files: await writeWhole(out, card, files) };
+  const manifest = await writeTarget(out, {
+    ...{ target: "k210", model: card.name, version: 1, created: card.trainedOn.date, rollout: 1, files },
+    ...{ source: { sha256: card.file.sha256 }, runner: { minimum: 0 } },
+  });
+  return { folder: out, settings, report, prepared, manifest };
 }
 
 /** The table of layers: unit, shapes, and what each takes. */
@@ -161,52 +165,3 @@ async function top1(session: Session, { bytes }: CalibrationPicture, { input }: 
 const json = (value: unknown) => JSON.stringify(value, null, 2) + "\n";
 const floatText = (value: number) => `${Number.isInteger(value) ? value.toFixed(1) : value}f`;
 const asset = (name: string) => Deno.readTextFile(new URL(`assets/${name}`, import.meta.url));
-
-async function expectFree(folder: string): Promise<void> {
-  try {
-    for await (const _ of Deno.readDir(folder)) {
-      throw new InputError(`${folder}: expected no folder or an empty one, found one that is not empty`);
-    }
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return;
-    if (error instanceof Deno.errors.NotADirectory) {
-      throw new InputError(`${folder}: expected no folder or an empty one, found a file`, { cause: error });
-    }
-    throw error;
-  }
-}
-
-/** Writes files, `manifest.json` and SHA256SUMS, beside the folder first. */
-async function writeWhole(
-  folder: string,
-  { name, file, trainedOn }: ModelPackage["card"],
-  contents: readonly { readonly path: string; readonly content: Uint8Array | string }[],
-): Promise<ExportedK210["files"]> {
-  const bytesOf = (content: Uint8Array | string) =>
-    typeof content === "string" ? new TextEncoder().encode(content) : content;
-  const all = contents.map(({ path, content }) => ({ path, content: bytesOf(content) })).sort((a, b) =>
-    a.path < b.path ? -1 : 1
-  );
-  const files = all.map(({ path, content }) => ({ path, bytes: content.length, sha256: sha256(content) }));
-  const manifest = bytesOf(json({
-    ...{ format: "pokedex-k210-1", target: "k210", model: name, created: trainedOn.date },
-    ...{ source: { sha256: file.sha256 }, files },
-  }));
-  const written = [...all, { path: "manifest.json", content: manifest }];
-  const sums = written.map(({ path, content }) => `${sha256(content)}  ${path}\n`).join("");
-  const target = resolve(folder);
-  await Deno.mkdir(dirname(target), { recursive: true });
-  const made = await Deno.makeTempDir({ dir: dirname(target), prefix: `.${basename(target)}-`, suffix: ".tmp~" });
-  try {
-    for (const { path, content } of [...written, { path: "SHA256SUMS", content: bytesOf(sums) }]) {
-      await Deno.mkdir(dirname(join(made, path)), { recursive: true });
-      await Deno.writeFile(join(made, path), content);
-    }
-    await Deno.chmod(made, 0o755); // a temporary folder is for its owner alone
-    await Deno.rename(made, target);
-  } catch (error) {
-    await Deno.remove(made, { recursive: true }).catch(() => {});
-    throw error;
-  }
-  return files;
-}

@@ -2,6 +2,7 @@
 
 import type { ModelCard } from "../../experiment/mod.ts";
 import type { K210Report } from "./check.ts";
+import { framesText } from "./estimate.ts";
 import type { K210Settings } from "./package.ts";
 import type { PreparedClassifier } from "./prepare.ts";
 
@@ -17,7 +18,7 @@ export interface ReadmeFacts {
 /** The text. */
 export function k210Readme({ settings, report, prepared, pictures, card }: ReadmeFacts): string {
   const { loader, estimate, modelBytes, modelBytesMost, mapBytes, macs, input } = settings;
-  const [low, high] = estimate.framesPerSecond, size = input.shape[2];
+  const size = input.shape[2];
   const processor = report.layers.filter(({ unit }) => unit === "CPU").map(({ operator }) => operator);
   const head = prepared.parts.length > 1
     ? `Its ${prepared.classes} outputs come from ${prepared.parts.length} convolutions (${
@@ -39,7 +40,7 @@ ${card.about} Prepared for the Kendryte K210 (Sipeed Maix Bit and others).
 | model | about ${megabytes(modelBytes)}, of ${megabytes(modelBytesMost)} that load (${loader}) |
 | largest layer | ${megabytes(mapBytes)} of 2.10 MB of map memory |
 | operations | ${(macs / 1e6).toFixed(0)} million multiply-accumulate steps |
-| speed | ${low} to ${high} frames a second: ${estimate.basis} |
+| speed | ${framesText(estimate)}: ${estimate.basis} |
 | on the processor | ${processor.join(", ") || "nothing"} |
 
 \`layers.csv\` has every layer. ${head}${views}The softmax is the runner's: softmax(logits / ${settings.output.temperature}).
