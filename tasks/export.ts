@@ -1,8 +1,18 @@
 /** `deno task export`: a model as a package for a target. */
 
 import { join } from "node:path";
-import { CALIBRATION_METHODS, exportQuantized, exportTarget, TARGETS, writeNewKey } from "../lib/deploy/mod.ts";
-import { copyPackage, openModel } from "../lib/experiment/mod.ts";
+import {
+  CALIBRATION_METHODS,
+  exportK210,
+  exportQuantized,
+  exportTarget,
+  framesText,
+  K210,
+  type K210Loader,
+  TARGETS,
+  writeNewKey,
+} from "../lib/deploy/mod.ts";
+import { copyPackage, openDataset, type OpenedModel, openModel } from "../lib/experiment/mod.ts";
 import { progress } from "../lib/notebook/mod.ts";
 import { InputError, integerFlag, runCommand } from "../lib/runtime/mod.ts";
 import { exportClip } from "../lib/vlm/mod.ts";
@@ -11,7 +21,6 @@ import { clipOf } from "./evaluate/clip.ts";
 const WEIGHTS = ["float32", "float16", "int8", "mixed", "int8-static"] as const;
 /** Targets of the design that nothing is written for. */
 const LACKING: Readonly<Record<string, string>> = {
-  k210: "K210 packages need the compiler nncase, which this task does not run",
   edgetpu: "the Edge TPU runs TFLite files only, which this task does not write",
 };
 
@@ -28,12 +37,17 @@ await runCommand({
       value: "NAME|FILE",
       help: "a name under models/, a package or a run (default: as predict)",
     },
-    target: { type: "string", value: "NAME", default: "onnx", help: `onnx, ${TARGETS.join(", ")}` },
+    target: { type: "string", value: "NAME", default: "onnx", help: `onnx, ${TARGETS.join(", ")}, k210` },
     out: { type: "string", value: "DIR", help: "the package's folder (default: models/NAME-TARGET)" },
     weights: { type: "string", value: "NAME", help: `${WEIGHTS.join(", ")} (default: as they are)` },
-    data: { type: "string", value: "DIR", default: "data", help: "int8-static: the data set to calibrate on" },
+    data: { type: "string", value: "DIR", default: "data", help: "int8-static, k210: the data set to calibrate on" },
     calibration: { type: "string", value: "NAME", default: "percentile", help: CALIBRATION_METHODS.join(", ") },
     calibrate: { type: "string", value: "N", default: "128", help: "pictures of the train split for the ranges" },
+    loader: {
+      type: "string",
+      value: "NAME",
+      help: `k210: ${Object.keys(K210.modelBytes).join(", ")} (default: maixpy)`,
+    },
     pictures: { type: "string", value: "TEXT", help: "onnx: whose pictures the model learned from" },
     licence: { type: "string", value: "TEXT", help: "onnx: what one may do with the model" },
     quantized: {
@@ -63,11 +77,13 @@ await runCommand({
       return { key: settings["new-key"], publicKey };
     }
     if (LACKING[target]) {
-      throw new InputError(`--target: expected onnx, ${TARGETS.join(", ")}, found "${target}": ${LACKING[target]}`);
+      throw new InputError(
+        `--target: expected onnx, ${TARGETS.join(", ")}, k210, found "${target}": ${LACKING[target]}`,
+      );
     }
     const device = TARGETS.find((name) => name === target);
-    if (target !== "onnx" && !device) {
-      throw new InputError(`--target: expected onnx, ${TARGETS.join(", ")}, found "${target}"`);
+    if (target !== "onnx" && target !== "k210" && !device) {
+      throw new InputError(`--target: expected onnx, ${TARGETS.join(", ")}, k210, found "${target}"`);
     }
     const kept = WEIGHTS.find((name) => name === weights);
     if (weights !== undefined && !kept) {
@@ -76,15 +92,18 @@ await runCommand({
     if ((pictures === undefined) !== (licence === undefined)) {
       throw new InputError("deno task export: expected --pictures and --licence together, found one of them");
     }
-    const { quantized, batch, budget, version, rollout, sign, "update-url": updateUrl } = settings;
+    const { quantized, batch, budget, version, rollout, sign, "update-url": updateUrl, loader } = settings;
+    const own = target === "k210" ? { pictures } : { loader };
     const foreign = device
       ? { pictures, ...device === "tensorrt" ? {} : { batch }, ...device === "web" ? {} : { budget } }
       : { quantized, batch, budget, version, rollout, sign, "update-url": updateUrl };
-    const [wrong] = Object.entries(foreign).filter(([, value]) => value !== undefined);
+    const [wrong] = Object.entries({ ...own, ...foreign }).filter(([, value]) => value !== undefined);
     if (wrong) throw new InputError(`--${wrong[0]}: expected another target, found "${target}"`);
     const clip = model === undefined ? undefined : await clipOf(model, runs);
     if (model !== undefined && clip !== undefined) {
-      if (device) throw new InputError(`--model: expected a detector or classifier for ${target}, found a CLIP`);
+      if (target !== "onnx") {
+        throw new InputError(`--model: expected a detector or classifier for ${target}, found a CLIP`);
+      }
       if (pictures !== undefined) throw new InputError("--pictures: expected a detector or classifier, found a CLIP");
       if (kept === "int8-static") {
         throw new InputError("--weights int8-static: expected a detector or classifier, found a CLIP");
@@ -101,6 +120,10 @@ await runCommand({
     }
     const count = integerFlag("calibrate", calibrate, 1);
     await using opened = await openModel(model, { runs });
+    if (target === "k210") {
+      if (kept) throw new InputError("--weights: expected another target, found k210, whose compiler makes them int8");
+      return await toK210(opened, { out, data, count, loader });
+    }
     const folder = out ?? join("models", `${opened.card.name}-${kept === "int8-static" ? kept : target}`);
     if (device) {
       if (kept === "int8-static") {
@@ -144,6 +167,35 @@ await runCommand({
     return { folder: file, bytes, sha256, weights: card.weights, ...(quantization ? { quantization } : {}) };
   },
 });
+
+/** Writes the folder for the K210's compiler and board. */
+async function toK210(
+  opened: OpenedModel,
+  { out, data, count, loader = "maixpy" }: {
+    readonly out: string | undefined;
+    readonly data: string;
+    readonly count: number;
+    readonly loader: string | undefined;
+  },
+) {
+  const { card, classes } = opened;
+  if (!Object.hasOwn(K210.modelBytes, loader)) {
+    throw new InputError(`--loader: expected ${Object.keys(K210.modelBytes).join(", ")}, found "${loader}"`);
+  }
+  const { folder, settings, manifest: { files } } = await exportK210(opened, {
+    out: out ?? join("models", `${card.name}-k210`),
+    dataset: () => openDataset({ dataFolder: data, species: classes.map(({ dex }) => dex), warn: console.error }),
+    count,
+    loader: loader as K210Loader,
+  });
+  const { modelBytes, mapBytes, estimate } = settings;
+  console.error(
+    `${folder}: fits: about ${(modelBytes / 1e6).toFixed(2)} MB, largest layer ${(mapBytes / 1e6).toFixed(2)} MB; ` +
+      `${framesText(estimate)}, estimated\n` +
+      `${folder}: model.kmodel is not there yet: compile.py writes it with nncase 1.x (Python 3.7 to 3.10), see README.md`,
+  );
+  return { folder, ...settings, files };
+}
 
 function numberFlag(name: string, text: string): number {
   const value = Number(text);

@@ -65,3 +65,34 @@ export {
   sensitivity,
   type SensitivityOptions,
 } from "./quantize/sensitivity.ts";
+export {
+  type CalibrationOptions,
+  type CalibrationPicture,
+  calibrationPictures,
+  expectPictures,
+} from "./k210/calibrate.ts";
+export { estimateK210, framesText, type K210Estimate } from "./k210/estimate.ts";
+export {
+  checkModelForK210,
+  type ExportedK210,
+  exportK210,
+  type ExportK210Options,
+  type K210Settings,
+  layersText,
+} from "./k210/package.ts";
+export {
+  K210_ONNX,
+  K210_VALUES,
+  k210Model,
+  type PreparedClassifier,
+  prepareForK210,
+  splitOutputs,
+  strideToPointwise,
+} from "./k210/prepare.ts";
+export {
+  anchorsText,
+  checkRegionHead,
+  mostRegionClasses,
+  prepareRegionForK210,
+  type RegionHead,
+} from "./k210/region.ts";

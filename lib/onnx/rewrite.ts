@@ -31,7 +31,9 @@ export function removeDead(graph: Graph, { parameters = false }: { parameters?: 
   for (const node of graph.nodes) {
     if (nodes.has(node)) continue;
     lists.nodeNames.delete(node.name);
-    for (const output of node.outputs) if (output) lists.values.delete(output.name);
+    for (const output of node.outputs) { // whose name another may have taken over
+      if (output && lists.values.get(output.name) === output) lists.values.delete(output.name);
+    }
   }
   lists.setNodes(kept);
   for (const value of graph.initialisers) {

@@ -1,53 +1,20 @@
 /** Whether a network fits on a K210, layer by layer, before any compiler is asked. */
 
-import { copyGraph, foldBatchNormalization, foldConstants, type Graph, type Node, removeDead } from "../../onnx/mod.ts";
-import { elementCount, InputError } from "../../runtime/mod.ts";
+import { copyGraph, foldBatchNormalization, type Graph, type Node, removeDead } from "../../onnx/mod.ts";
+import { InputError } from "../../runtime/mod.ts";
+import {
+  constantNodes,
+  isConvolution,
+  K210,
+  type K210Layer,
+  type K210Loader,
+  type K210Problem,
+  layersOf,
+  megabytes,
+  tailOf,
+} from "./layers.ts";
 
-/**
- * What the chip and its loaders can hold (Kendryte K210 datasheet: 6 MiB of general memory, 2 MiB of the KPU's own; the compiler nncase
- * 1.x: which layers it gives to the KPU).
- */
-export const K210 = {
-  /** Bytes of the KPU's own memory: a layer's input and output lie in it together. */
-  mapMemory: 2 * 2 ** 20,
-  channels: 1024,
-  rows: 256,
-  columns: 512,
-  /** Shortest side of a layer's input. */
-  shortest: 4,
-  /** Bytes of a model that loads, by what runs it: MaixPy keeps much of the memory for itself. */
-  modelBytes: { maixpy: 3.5e6, standalone: 5.5e6 },
-} as const;
-
-/** What loads the model. */
-export type K210Loader = keyof typeof K210.modelBytes;
-
-/** What stands against running a layer on the chip. */
-export interface K210Problem {
-  readonly layer: string;
-  /** "expected at most 1024 channels, found 3075". */
-  readonly what: string;
-  /** What to do about it. */
-  readonly change: string;
-}
-
-/** A layer as the chip sees it: a convolution with what is fused into it, or something that the processor computes. */
-export interface K210Layer {
-  readonly name: string;
-  readonly operator: string;
-  /** The KPU computes convolutions and what follows them directly; all else is for the processor, a hundred times as slow. */
-  readonly unit: "KPU" | "CPU";
-  /** Channels, rows, columns. */
-  readonly input: readonly number[];
-  readonly output: readonly number[];
-  /** Bytes of input and output in the KPU's memory, with its packing of rows. 0 for the processor's layers. */
-  readonly mapBytes: number;
-  /** Bytes of weights and biases, as int8 and int32. */
-  readonly weightBytes: number;
-  /** Multiply-accumulate steps; with a stride of 2 the KPU computes all places and leaves three of four aside. */
-  readonly macs: number;
-  readonly problems: readonly K210Problem[];
-}
+export { K210, type K210Layer, type K210Loader, type K210Problem, kpuMapBytes } from "./layers.ts";
 
 /** The verdict. */
 export interface K210Report {
@@ -55,41 +22,12 @@ export interface K210Report {
   readonly layers: readonly K210Layer[];
   /** Of all layers, then of the whole. */
   readonly problems: readonly K210Problem[];
-  /** Weights and biases, as int8 and int32: the model's file is a little larger. */
+  /** The sum of `weightBytes`: the model's file, which has headers too and fills up to whole blocks, is some kilobytes larger. */
   readonly modelBytes: number;
   /** The largest `mapBytes`. */
   readonly mapBytes: number;
   readonly macs: number;
 }
-
-/**
- * Bytes of a map in the KPU's memory: rows of 64 bytes, which four channels share up to 16 columns wide and two up to 32
- * (nncase's `get_kpu_row_layout`).
- */
-export function kpuMapBytes(channels: number, rows: number, columns: number): number {
-  const shared = columns <= 16 ? 4 : columns <= 32 ? 2 : 1;
-  return Math.ceil(channels / shared) * rows * Math.ceil(columns / 64) * 64;
-}
-
-/** Operators that the KPU applies to a convolution's result as it writes it: sixteen straight pieces stand for a curve. */
-const FUSED = new Set(["Relu", "LeakyRelu", "Clip", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "PRelu", "Elu"]);
-/** Operators that move or cut and cost the processor next to nothing, and those that nncase gives it. */
-const PROCESSOR = new Set([
-  ...["Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Identity", "Slice", "Concat", "Split", "Pad"],
-  ...[
-    "Add",
-    "Sub",
-    "Mul",
-    "Div",
-    "Softmax",
-    "GlobalAveragePool",
-    "GlobalMaxPool",
-    "AveragePool",
-    "MaxPool",
-    "ReduceMean",
-  ],
-  ...["Gemm", "MatMul", "Resize", "Upsample", "Sqrt", "Exp", "Pow"],
-]);
 
 /**
  * Checks a network of one picture. Batch normalisation is folded first, as compilers do. Throws InputError for sizes that are left open
@@ -101,21 +39,12 @@ export function checkK210(
 ): K210Report {
   const graph = withOnePicture(source);
   const consumers = graph.consumers(), layers: K210Layer[] = [], fused = new Set<Node>();
+  const constant = constantNodes(graph);
   for (const node of graph.nodes) {
-    if (fused.has(node)) continue;
-    if (node.opType !== "Conv") {
-      layers.push(processorLayer(node));
-      continue;
-    }
-    // What the KPU does while it writes: an activation, then a pool.
-    const tail: Node[] = [node];
-    for (let next = only(consumers, node); next; next = only(consumers, tail.at(-1)!)) {
-      const isActivation = FUSED.has(next.opType) && tail.length === 1;
-      if (!isActivation && !(isKpuPool(next) && !tail.some((each) => POOLS.has(each.opType)))) break;
-      tail.push(next);
-    }
+    if (fused.has(node) || constant.has(node)) continue;
+    const tail = isConvolution(node) ? tailOf(node, consumers) : [node];
     for (const each of tail) fused.add(each);
-    layers.push(kpuLayer(node, tail));
+    layers.push(...layersOf(node, tail));
   }
   const modelBytes = layers.reduce((sum, { weightBytes }) => sum + weightBytes, 0);
   const most = K210.modelBytes[loader], whole: K210Problem[] = [];
@@ -161,114 +90,6 @@ function withOnePicture(source: Graph): Graph {
   );
   const graph = copyGraph(source, { symbols });
   foldBatchNormalization(graph);
-  foldConstants(graph);
   removeDead(graph);
   return graph;
 }
-
-const POOLS = new Set(["MaxPool", "AveragePool"]);
-
-/** Pools of 2 x 2 and 4 x 4 whose windows touch and do not overlap. */
-function isKpuPool(node: Node): boolean {
-  if (!POOLS.has(node.opType)) return false;
-  const kernel = node.ints("kernel_shape"),
-    strides = node.ints("strides", [1, 1]),
-    pads = node.ints("pads", [0, 0, 0, 0]);
-  return kernel[0] === kernel[1] && [2, 4].includes(kernel[0]!) && strides.every((stride) => stride === kernel[0]) &&
-    pads.every((pad) => pad === 0);
-}
-
-/** The only node that reads a node's only output. */
-function only(consumers: ReturnType<Graph["consumers"]>, node: Node): Node | undefined {
-  const readers = consumers.get(node.output()) ?? [];
-  return readers.length === 1 ? readers[0] : undefined;
-}
-
-function kpuLayer(conv: Node, tail: readonly Node[]): K210Layer {
-  const input = conv.input(0).staticShape.slice(1) as [number, number, number];
-  const computed = conv.output().staticShape.slice(1) as [number, number, number];
-  const output = tail.at(-1)!.output().staticShape.slice(1) as [number, number, number];
-  const [filters, perGroup, rows, columns] = conv.input(1).staticShape as [number, number, number, number];
-  const group = conv.int("group", 1), isDepthwise = group > 1 && group === input[0] && filters === group;
-  const stride = conv.ints("strides", [1, 1]), name = conv.name, problems: K210Problem[] = [];
-  const expect = (holds: boolean, what: string, change: string) => {
-    if (!holds) problems.push({ layer: name, what, change });
-  };
-  expect(
-    rows === columns && (rows === 1 || rows === 3),
-    `expected a kernel 1x1 or 3x3, found ${rows}x${columns}`,
-    "two or more 3x3 in its place see as far",
-  );
-  expect(
-    group === 1 || isDepthwise,
-    `expected 1 group or one a channel, found ${group} of ${input[0]}`,
-    "a depthwise convolution, then a 1x1",
-  );
-  const dilations = conv.ints("dilations", [1, 1]);
-  expect(
-    dilations.every((each) => each === 1),
-    `expected no dilation, found ${dilations}`,
-    "a pool before it sees as far",
-  );
-  expect(
-    stride[0] === stride[1] && (stride[0] === 1 || stride[0] === 2),
-    `expected a stride of 1 or 2, found ${stride}`,
-    "strides of 2 one after another",
-  );
-  for (const [which, [channels]] of [["in", input], ["out", computed]] as const) {
-    expect(
-      channels <= K210.channels,
-      `expected at most ${K210.channels} channels ${which}, found ${channels}`,
-      which === "out"
-        ? "split the layer in two and join the results, or answer with an embedding"
-        : "fewer channels before it",
-    );
-  }
-  expect(
-    input[1] <= K210.rows && input[2] <= K210.columns,
-    `expected a map of at most ${K210.rows} x ${K210.columns}, found ${input[1]} x ${input[2]}`,
-    "a smaller picture: the camera gives 320 x 240, of which 224 x 224 is used",
-  );
-  expect(
-    input[1] >= K210.shortest && input[2] >= K210.shortest,
-    `expected a map of at least ${K210.shortest} x ${K210.shortest}, found ${input[1]} x ${input[2]}`,
-    "a larger picture or a pool less; a layer on pooled features is for the processor, as a Gemm",
-  );
-  const mapBytes = kpuMapBytes(...input) + kpuMapBytes(...output);
-  expect(
-    mapBytes <= K210.mapMemory,
-    `expected input and output in ${megabytes(K210.mapMemory)} of map memory, found ${megabytes(mapBytes)}`,
-    "fewer channels, a smaller picture, or a pool right behind it",
-  );
-  const macs = filters * perGroup * rows * columns *
-    (stride[0] === 2 ? input[1] * input[2] : computed[1] * computed[2]);
-  return {
-    ...{ name, input, output, mapBytes, macs, problems },
-    operator: `${isDepthwise ? "depthwise " : ""}${rows}x${columns}${stride[0] === 2 ? "/2" : ""}${
-      tail.slice(1).map(({ opType }) => ` + ${opType}`).join("")
-    }`,
-    unit: "KPU",
-    weightBytes: elementCount(conv.input(1).staticShape) + 4 * filters,
-  };
-}
-
-function processorLayer(node: Node): K210Layer {
-  const shapes = [...node.inputs, ...node.outputs].filter((value) => value !== undefined);
-  const input = node.inputs[0]?.staticShape.slice(1) ?? [],
-    output = shapes.length > 0 ? node.output().staticShape.slice(1) : [];
-  const weights = node.inputs.filter((value) => value?.tensor && value.rank > 1);
-  const isProduct = node.opType === "Gemm" || node.opType === "MatMul";
-  const problems = PROCESSOR.has(node.opType) ? [] : [{
-    layer: node.name,
-    what: `expected an operator that nncase compiles for a K210, found ${node.opType}`,
-    change: "write it with convolutions, sums and pools, or cut the graph before it and finish in the runner",
-  }];
-  return {
-    ...{ name: node.name, operator: node.opType, unit: "CPU" as const, input, output, mapBytes: 0, problems },
-    // A fully connected layer's weights stay floats on the processor.
-    weightBytes: weights.reduce((sum, value) => sum + 4 * elementCount(value!.staticShape), 0),
-    macs: isProduct ? weights.reduce((sum, value) => sum + elementCount(value!.staticShape), 0) : 0,
-  };
-}
-
-const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(2)} MB`;
