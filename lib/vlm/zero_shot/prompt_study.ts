@@ -6,6 +6,7 @@ import type { Species } from "../../species/mod.ts";
 import {
   type Attribute,
   attributeCaption,
+  ATTRIBUTES,
   describe,
   fillTemplate,
   PLAIN_TEMPLATE,
@@ -44,16 +45,7 @@ export const PROMPT_SETS: readonly PromptSet[] = [
   told("name and types", ["types"]),
   told("name and generation", ["generation"]),
   told("name and colour", ["colour"]),
-  told("name and description", [
-    "size",
-    "colour",
-    "types",
-    "generation",
-    "weight",
-    "eggGroups",
-    "stage",
-    "evolvesFrom",
-  ]),
+  told("name and description", ATTRIBUTES),
   told("name and types in templates", ["types"], [...PROMPT_TEMPLATES]),
   { name: "description without the name", texts: (species) => [attributeCaption(species)] },
 ];
