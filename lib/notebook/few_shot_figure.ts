@@ -23,7 +23,7 @@ export function fewShotFigure(
   return Figure.line({
     title: "Few-shot adapters",
     caption: caption ?? "Bands: the lowest and the highest of the seeds. Settings were chosen on validation.",
-    x: { title: "training pictures of a class, mean", log: true },
+    x: { title: "training pictures of a class, mean", log: true, range: [0.95 * ends[0]!, 1.05 * ends[1]!] },
     y: { title: "top-1 on test", unit: "%" },
     series: adapters.map(([name, own]) => {
       const sorted = own.toSorted((a, b) => a.pictures - b.pictures);
