@@ -178,7 +178,7 @@ Deno.test("wrong arguments and input end with status 2 and one line", async () =
     ["export", ["--sign", "key.pem"], /--sign: expected another target, found "onnx"/],
     ["export", ["--target", "rpi", "--batch", "2"], /--batch: expected another target, found "rpi"/],
     ["export", ["--target", "web", "--budget", "x"], /--budget: expected a number from 0, found "x"/],
-    ["export", ["--weights", "int4"], /--weights: expected float32, float16, int8, mixed, found "int4"/],
+    ["export", ["--weights", "int4"], /--weights: expected float32, float16, int8, mixed, int8-static, found "int4"/],
     ["export", ["--licence", "MIT"], /expected --pictures and --licence together, found one of them/],
     ["evaluate", ["--model", "large", "--runs", runs], /--model: expected a name under models\/.*, found "large"/],
     ["predict", [], /expected IMAGE…, found none/],
