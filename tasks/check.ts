@@ -26,7 +26,8 @@ await runCommand({
       // Deno 2.9 calls every notebook that it has not formatted itself unformatted: notebooks are compared below.
       async () => denoGate("format", ["fmt", "--check", `--ignore=${["**/*.ipynb", ...await unformatted()].join()}`]),
       () => denoGate("lint", ["lint"]),
-      () => denoGate("types", ["check", ...existing(["lib", "tasks", "tests"])]),
+      // Scripts for devices import what stands beside them only in their package: they are linted, and tested as packages.
+      () => denoGate("types", ["check", ...existing(["lib", "tasks", "tests"]).map((folder) => `${folder}/**/*.ts`)]),
       () => cellGate(notebooks),
       () => denoGate("architecture", ["test", "-A", "--no-check", "tests/architecture_test.ts"]),
     ];
