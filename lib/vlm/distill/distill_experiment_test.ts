@@ -18,7 +18,7 @@ const { folder, dataFolder, data, teacher } = taughtData;
 Deno.test("a species added from three pictures is found among all 1,025 by a student that never saw it, and claims few others", async () => {
   const { student, folder: run, difference } = await distillExperiment({
     ...{ teacher, data, profile: "test", seed: 7, threads: 1, workers: 0 },
-    ...{ runsFolder: join(folder, "runs"), config: smallStudent({ epochs: 24, validateEvery: 24 }) },
+    ...{ runsFolder: join(folder, "runs"), config: smallStudent({ epochs: 40, validateEvery: 40 }) },
   });
   assert.ok(difference! <= 1e-4);
   const { card } = student!;
@@ -45,8 +45,7 @@ Deno.test("a species added from three pictures is found among all 1,025 by a stu
   assert.equal(opened.species.names.length, 1025);
   const found = opened.species.classify(own, 5).slice(3).filter((top) => top.some((guess) => guess.name === name));
   const claimed = opened.species.classify(taught, 1).filter(([guess]) => guess!.name === name);
-  // By chance each is found with a probability of 5 in 1,025: four of seventeen less than once in a million.
-  assert.ok(found.length >= 0.25 * (unseen.length - 3), `${found.length} of ${unseen.length - 3}`);
+  assert.ok(found.length >= 0.4 * (unseen.length - 3), `${found.length} of ${unseen.length - 3}`); // by chance 0.005
   assert.ok(claimed.length <= 0.15 * taught.shape[0]!, `${claimed.length} of ${taught.shape[0]}`);
 
   // Without the gap taken off, the only prototype that is made of pictures would be nearest to nearly all of them.
