@@ -1,15 +1,14 @@
 /** Figures of a CLIP of our own, measured again from its folder. */
 
-import { join } from "node:path";
 import { datasetPaths } from "../../data/mod.ts";
 import type { Dataset } from "../../experiment/mod.ts";
 import { judgeClassification } from "../../evaluate/mod.ts";
-import { InputError, type ProgressListener, sha256File, writeAtomic } from "../../runtime/mod.ts";
+import { InputError, type ProgressListener, sha256File } from "../../runtime/mod.ts";
 import { embedSplit, ofSpecies } from "../dataset_features.ts";
 import { textPrototypes } from "../zero_shot/prototypes.ts";
 import { zeroShotProbabilities } from "../zero_shot/classify.ts";
 import { openPokedexClip } from "./open_clip.ts";
-import { type ClipCard, FILES, readClip } from "./package.ts";
+import { type ClipCard, readClip, writeCard } from "./package.ts";
 import { classTexts } from "./texts.ts";
 
 /** Figures of a split, as the card has them. */
@@ -70,8 +69,7 @@ export async function evaluateClip(
     ...(byDescription ? { heldOut: byDescription } : {}),
   };
   if (write) {
-    const whole: ClipCard = { ...card, metrics: { ...card.metrics, [split]: figures } };
-    await writeAtomic(join(folder, FILES.card), JSON.stringify(whole, null, 1) + "\n");
+    await writeCard(folder, { ...card, metrics: { ...card.metrics, [split]: figures } });
   }
   return figures;
 }

@@ -172,7 +172,7 @@ async function writeFiles(
     readonly weights: ClipWeights;
   },
 ): Promise<ClipCard> {
-  const json = (value: unknown) => new TextEncoder().encode(JSON.stringify(value, null, 1) + "\n");
+  const json = (value: unknown, indent = 2) => new TextEncoder().encode(JSON.stringify(value, null, indent) + "\n");
   const { size, mean, std } = card.input,
     { text: { width = 0, layers = 0, heads = 0 } = {} } = card.recipe.model as {
       text?: { width?: number; layers?: number; heads?: number };
@@ -180,7 +180,7 @@ async function writeFiles(
   const contents: Record<string, Uint8Array> = {
     [FILES.vision]: vision,
     [FILES.text]: text,
-    [FILES.tokenizer]: json(tokenizer),
+    [FILES.tokenizer]: json(tokenizer, 1),
     [FILES.tokenizerConfig]: json(tokenizerConfig(card.text.context)),
     [FILES.config]: json({
       model_type: "clip",
@@ -211,8 +211,13 @@ async function writeFiles(
     }
   }
   const whole: ClipCard = { format: 1, kind: "clip", weights, ...card, files };
-  await writeAtomic(join(folder, FILES.card), json(whole));
+  await writeCard(folder, whole);
   return whole;
+}
+
+/** Writes a folder's card. */
+export async function writeCard(folder: string, card: ClipCard): Promise<void> {
+  await writeAtomic(join(folder, FILES.card), JSON.stringify(card, null, 2) + "\n");
 }
 
 /**

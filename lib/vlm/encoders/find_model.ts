@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import { homedir } from "node:os";
+import { projectFolder } from "../../experiment/mod.ts";
 import { exists, InputError, WorkError } from "../../runtime/mod.ts";
 import { fetchModel, type HubOptions } from "./hub.ts";
 import { knownModels, type Precision, precisionSuffix } from "./known_models.ts";
@@ -32,14 +33,14 @@ export interface FindOptions extends HubOptions {
   readonly precision: Precision;
   /** A branch, a tag or a commit. Default: that of `knownModels`, else "main". */
   readonly revision?: string | undefined;
-  /** Where downloads are kept, as transformers.js keeps them. Default: ".cache/models". */
+  /** Where downloads are kept, as transformers.js keeps them. Default: ".cache/models" of the project. */
   readonly cacheFolder?: string | undefined;
   /** Ask no server. */
   readonly offline?: boolean | undefined;
 }
 
-/** The default of `cacheFolder`. */
-export const defaultCacheFolder = join(".cache", "models");
+/** The default of `cacheFolder`: one for the project, wherever a notebook or a command runs. */
+export const defaultCacheFolder = join(projectFolder, ".cache", "models");
 
 /**
  * Finds a model by a folder's path or by "OWNER/NAME", in this order: the path; `$POKEDEX_CLIP/OWNER/NAME`; the cache folder; the
