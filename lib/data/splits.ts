@@ -1,8 +1,8 @@
 /** Splits: 70 / 15 / 15 of every species on its own, groups of near-duplicates never divided. */
 
-import { Random } from "../runtime/mod.ts";
+import { Random, sha256 } from "../runtime/mod.ts";
 import { compareText } from "./order.ts";
-import type { Split } from "./manifest.ts";
+import type { ManifestRow, Split } from "./manifest.ts";
 import { splits } from "./manifest.ts";
 
 /** What a split aims at, as shares of a species' pictures. */
@@ -157,4 +157,12 @@ export function countSplits(rows: Iterable<{ readonly split: Split }>): SplitCou
   const counts: SplitCounts = { train: 0, validation: 0, test: 0 };
   for (const row of rows) counts[row.split]++;
   return counts;
+}
+
+/**
+ * SHA-256 of which raw picture is in which split. Neither the rows' order counts nor where the pictures came from: the same pictures in the
+ * same splits have the same hash on every machine.
+ */
+export function splitHash(rows: Iterable<Pick<ManifestRow, "sha256" | "split">>): string {
+  return sha256(Array.from(rows, ({ sha256, split }) => `${split} ${sha256}\n`).sort().join(""));
 }

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { Random } from "../runtime/mod.ts";
 import { splits } from "./manifest.ts";
-import { assignSplits, countSplits, splitBalance, type Splittable } from "./splits.ts";
+import { assignSplits, countSplits, splitBalance, splitHash, type Splittable } from "./splits.ts";
 
 /** Pictures of one species in groups of these sizes. */
 function species(dex: number, sizes: readonly number[]): Splittable[] {
@@ -92,4 +92,15 @@ Deno.test("splitBalance() counts pictures, shares and species without a split", 
   assert.deepEqual(balance.shares, { train: 0.75, validation: 0, test: 0.25 });
   assert.deepEqual(balance.speciesWithout, { train: 0, validation: 2, test: 1 });
   assert.ok(Math.abs(balance.meanTrainDeviation - (0.7 - 2 / 3 + 0.3) / 2) < 1e-12);
+});
+
+Deno.test("a split's hash is of pictures and their splits, not of their order, source or name", () => {
+  const rows = [
+    { sha256: "a", split: "train", source: "sprites", id: "0001_001" },
+    { sha256: "b", split: "test", source: "sprites", id: "0001_002" },
+  ] as const;
+  const elsewhere = rows.map((row) => ({ ...row, source: "folder:/elsewhere", id: `${row.id}x` }));
+  assert.equal(splitHash(rows), splitHash(elsewhere.toReversed()));
+  assert.notEqual(splitHash(rows), splitHash([rows[0], { ...rows[1], split: "train" }]));
+  assert.notEqual(splitHash(rows), splitHash([rows[0], { ...rows[1], sha256: "c" }]));
 });

@@ -1,9 +1,9 @@
 /** A data set's pictures as embeddings, and which of them an encoder may be judged on. */
 
 import { join } from "node:path";
-import { datasetPaths, type ManifestRow, type SkippedItem, type Split } from "../data/mod.ts";
+import { datasetPaths, type ManifestRow, type SkippedItem, type Split, splitHash } from "../data/mod.ts";
 import type { Dataset } from "../experiment/mod.ts";
-import { InputError, sha256File } from "../runtime/mod.ts";
+import { InputError } from "../runtime/mod.ts";
 import type { Species } from "../species/mod.ts";
 import { type EmbedOptions, embedPictures } from "./cache/embed_pictures.ts";
 import { takeRows } from "./adapters/products.ts";
@@ -60,19 +60,17 @@ export interface HonestSpecies {
 }
 
 /**
- * The species of a data set on whose test pictures an encoder's accuracy means something. An encoder of our own that was trained on this
- * very data set is judged on all; one that was trained on another, whose pictures may be among these, on the species that it never saw;
+ * The species of a data set on whose test pictures an encoder's accuracy means something. An encoder of our own that was trained on these
+ * pictures in these splits is judged on all; one that was trained on others, whose pictures may be among these, on the species that it never saw;
  * of others it is not known what they saw. Throws InputError where none is left.
  */
 export async function honestSpecies(
   encoder: Pick<Encoder, "name"> & { readonly folder?: string; readonly card?: unknown },
-  { dataFolder, classes, splitMode }: Pick<Dataset, "dataFolder" | "classes" | "splitMode">,
+  { dataFolder, classes, rows }: Pick<Dataset, "dataFolder" | "classes" | "rows">,
 ): Promise<HonestSpecies> {
   if (encoder.card === undefined || encoder.folder === undefined) return { species: classes, why: "unknown" };
   const { card: { trainedOn, species: { heldOut } } } = await readClip(encoder.folder);
-  const isSame = splitMode === "as built" && trainedOn.split === splitMode &&
-    trainedOn.manifest === await sha256File(datasetPaths(dataFolder).manifest);
-  if (isSame) return { species: classes, why: "same split" };
+  if (trainedOn.splitHash === splitHash(Object.values(rows).flat())) return { species: classes, why: "same split" };
   const unseen = new Set(heldOut), species = classes.filter(({ dex }) => unseen.has(dex));
   if (species.length === 0) {
     throw new InputError(`${dataFolder}: expected species that ${encoder.name} was not trained on, found none`);

@@ -1,14 +1,14 @@
 /** The features of a data set's split, made once: by a picture network's backbone, kept in a file, and by an encoder. */
 
 import { join } from "node:path";
-import type { Split } from "../../data/mod.ts";
+import { type Split, splitHash } from "../../data/mod.ts";
 import { type Dataset, type ModelCard, splitPictures } from "../../experiment/mod.ts";
 import { fromFile, type Graph, readSafetensors, toModel, writeSafetensors } from "../../onnx/mod.ts";
 import { exists, openSession, type ProgressListener, sha256, type Tensor, tensor } from "../../runtime/mod.ts";
 import type { Species } from "../../species/mod.ts";
 import { embedSplit, type Encoder } from "../../vlm/mod.ts";
 import { backboneFeatures, featureName } from "../backbone.ts";
-import { type EmbeddedPictures, type FeatureRows, splitHash, type VisualFeatures } from "./features.ts";
+import { type EmbeddedPictures, type FeatureRows, type VisualFeatures } from "./features.ts";
 
 /** A picture network: an opened package (`openModel`), or a graph with what its card would say. */
 export interface PictureNetwork {

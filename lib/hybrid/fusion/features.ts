@@ -43,11 +43,6 @@ export interface HybridFeatures extends FeatureRows {
   readonly models: { readonly visual: ModelIdentity; readonly embedding: ModelIdentity };
 }
 
-/** SHA-256 of which picture is in which split: rows of a manifest. Their order does not count. */
-export function splitHash(rows: Iterable<{ readonly id: string; readonly split: string }>): string {
-  return sha256(Array.from(rows, ({ id, split }) => `${split} ${id}\n`).sort().join(""));
-}
-
 /**
  * Joins features of the same pictures. The embeddings are brought into the order of the picture network's rows and classes. Throws
  * InputError, in one line that names both models, for another split, other pictures, other classes, or a picture that shows another

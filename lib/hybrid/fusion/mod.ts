@@ -10,7 +10,6 @@ export {
   type HybridFeatures,
   joinFeatures,
   type ModelIdentity,
-  splitHash,
   type VisualFeatures,
   withClasses,
 } from "./features.ts";

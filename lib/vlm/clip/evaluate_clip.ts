@@ -1,9 +1,9 @@
 /** Figures of a CLIP of our own, measured again from its folder. */
 
-import { datasetPaths } from "../../data/mod.ts";
+import { splitHash } from "../../data/mod.ts";
 import type { Dataset } from "../../experiment/mod.ts";
 import { judgeClassification } from "../../evaluate/mod.ts";
-import { InputError, type ProgressListener, sha256File } from "../../runtime/mod.ts";
+import { InputError, type ProgressListener } from "../../runtime/mod.ts";
 import { embedSplit, ofSpecies } from "../dataset_features.ts";
 import { textPrototypes } from "../zero_shot/prototypes.ts";
 import { zeroShotProbabilities } from "../zero_shot/classify.ts";
@@ -33,14 +33,13 @@ export async function evaluateClip(
   split: "validation" | "test",
   { write = false, threads, onProgress, signal }: EvaluateClipOptions = {},
 ): Promise<ClipCardFigures> {
-  const { card } = await readClip(folder), manifest = datasetPaths(dataset.dataFolder).manifest;
-  const found = await sha256File(manifest);
-  if (found !== card.trainedOn.manifest) {
+  const { card } = await readClip(folder), found = splitHash(Object.values(dataset.rows).flat());
+  if (found !== card.trainedOn.splitHash) {
     throw new InputError(
-      `${manifest}: expected the data set that ${card.name} was trained on, ${
-        card.trainedOn.manifest.slice(0, 12)
-      }…, found ` +
-        `${found.slice(0, 12)}…, whose test pictures it may have learned from`,
+      `${dataset.dataFolder}: expected the pictures in the splits that ${card.name} was trained on, ` +
+        `${card.trainedOn.splitHash.slice(0, 12)}…, found ${
+          found.slice(0, 12)
+        }…, whose test pictures it may have learned from`,
     );
   }
   await using encoder = await openPokedexClip(folder, { threads });

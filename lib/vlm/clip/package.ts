@@ -74,8 +74,8 @@ export const clipCardSchema = z.strictObject({
     seed: z.int(),
     sources: z.array(z.string()),
     split: z.string(),
-    /** SHA-256 of the data set's manifest: which pictures stood in which split. */
-    manifest: z.string(),
+    /** `splitHash` of the data set: which pictures stood in which split. */
+    splitHash: z.string().length(64),
     pictures: z.strictObject({ train: z.int(), validation: z.int(), test: z.int() }),
     epochs: z.int(),
     steps: z.int(),

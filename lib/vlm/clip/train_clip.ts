@@ -1,7 +1,7 @@
 /** The training of a CLIP from its settings to a folder with both towers, through the same loop as every other training. */
 
 import { join } from "node:path";
-import { datasetPaths, distinctClasses, type PictureCache } from "../../data/mod.ts";
+import { datasetPaths, distinctClasses, type PictureCache, splitHash } from "../../data/mod.ts";
 import {
   augmentationOf,
   chooseRun,
@@ -222,7 +222,7 @@ class ClipTraining implements Disposable {
         species: { trained: trained.classes.map(({ dex }) => dex), heldOut: heldOut.classes.map(({ dex }) => dex) },
         trainedOn: {
           ...{ run: log.id, profile, seed, sources: data.sources.map(withoutFolders), split: data.splitMode },
-          manifest: await sha256File(datasetPaths(data.dataFolder).manifest),
+          splitHash: splitHash(Object.values(data.rows).flat()),
           pictures: {
             train: count(trained.rows.train),
             validation: count(trained.rows.validation),
