@@ -12,6 +12,12 @@ export {
 } from "./k210/check.ts";
 export { exportTarget, type ExportTargetOptions } from "./targets/export_target.ts";
 export {
+  type ExportAllOptions,
+  exportAllTargets,
+  type ExportedTargets,
+  type RefusedTarget,
+} from "./targets/export_all.ts";
+export {
   manifestSchema,
   readManifest,
   type Target,
@@ -23,6 +29,7 @@ export { preprocessingOf, preprocessingText, type TargetPreprocessing } from "./
 export { tritonConfig } from "./targets/triton.ts";
 export { WEB_BUDGET } from "./targets/web.ts";
 export { readSigningKey, signBytes, type SigningKey, writeNewKey } from "./updates/keys.ts";
+export { type TamperingTrial, tryTampering, verifyPackage } from "./updates/verify.ts";
 export {
   calibrate,
   type CalibrateOptions,
@@ -96,3 +103,32 @@ export {
   prepareRegionForK210,
   type RegionHead,
 } from "./k210/region.ts";
+export {
+  configuredModel,
+  type ConfiguredModelOptions,
+  type DeployedModel,
+  deployedModel,
+  isOwnDataset,
+  openTrained,
+} from "./performance/deployed_model.ts";
+export {
+  type DeploymentOptions,
+  type DeploymentRow,
+  type DeploymentTable,
+  deploymentTable,
+  type K210Verdict,
+} from "./performance/deployment_table.ts";
+export {
+  type DeviceEstimate,
+  type DeviceFigures,
+  type DevicePrecision,
+  type DeviceRate,
+  DEVICES,
+  type DeviceWork,
+  estimateDevice,
+  estimateDevices,
+} from "./performance/devices.ts";
+export { type DeployedForm, type DeployedForms, deployedForms, type FormName, FORMS } from "./performance/forms.ts";
+export { type Choice, paretoFront } from "./performance/pareto.ts";
+export { bytesMoved, countTraffic, type Traffic } from "./performance/traffic.ts";
+export { measureWasm, type WasmLatency, type WasmOptions } from "./performance/wasm.ts";

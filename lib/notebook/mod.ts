@@ -13,6 +13,21 @@ export type {
 } from "./chart.ts";
 export { annotated, type Mark, type Marks, VECTOR_DENSITY } from "./annotated.ts";
 export { collapseLossFigure, collapseRateFigure, collapseValidationFigure, readingTable } from "./collapse_figures.ts";
+export {
+  accuracyTable,
+  choicesOf,
+  type DeploymentChoice,
+  deviceFigure,
+  deviceTable,
+  formsFigure,
+  k210MapFigure,
+  k210ProblemTable,
+  k210WeightFigure,
+  packageTable,
+  paretoFigure,
+  sensitivityFigure,
+  speedTable,
+} from "./deployment_figures.ts";
 export { type Displayable, markdown, type MimeBundle, show } from "./display.ts";
 export { Figure } from "./figure.ts";
 export {

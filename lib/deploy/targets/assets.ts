@@ -37,12 +37,15 @@ const ORT_WEB = [
 
 /** The runtime for browsers, copied from the npm package into `ort/`, so that a page needs no other server. */
 export async function ortWebFiles(): Promise<TargetFile[]> {
-  const place = import.meta.resolve("onnxruntime-web/ort-wasm-simd-threaded.wasm");
-  if (!place.startsWith("file:")) {
-    throw new WorkError('onnxruntime-web: expected the package\'s files, found none; run "deno install"');
-  }
-  const folder = dirname(fileURLToPath(place));
+  const folder = ortWebFolder();
   return await Promise.all(
     ORT_WEB.map(async (name) => ({ path: `ort/${name}`, content: await Deno.readFile(join(folder, name)) })),
   );
+}
+
+/** Where the npm package's files lie. Throws WorkError where it is not installed. */
+export function ortWebFolder(): string {
+  const place = import.meta.resolve("onnxruntime-web/ort-wasm-simd-threaded.wasm");
+  if (place.startsWith("file:")) return dirname(fileURLToPath(place));
+  throw new WorkError('onnxruntime-web: expected the package\'s files, found none; run "deno install"');
 }

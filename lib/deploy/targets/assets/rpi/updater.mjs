@@ -8,7 +8,7 @@
 
 import { createHash, createPublicKey, randomUUID, verify } from "node:crypto";
 import { spawn } from "node:child_process";
-import { realpathSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import {
   copyFile,
   link,
@@ -481,7 +481,7 @@ async function main([command = "", ...more]) {
   console.log(JSON.stringify(await work()));
 }
 
-if (process.argv[1] && fileURLToPath(import.meta.url) === realpathSync(process.argv[1])) {
+if (existsSync(process.argv[1] ?? "") && fileURLToPath(import.meta.url) === realpathSync(process.argv[1])) {
   try {
     await main(process.argv.slice(2));
   } catch (error) {
