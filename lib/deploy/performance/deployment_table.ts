@@ -195,12 +195,13 @@ async function timesOf(
   const [one] = await measureLatency(model, { ...timed, batches: [1], threads: 1 });
   const [all, many] = await measureLatency(model, { ...timed, batches: [1, batch] });
   const latency = { one: one!, all: all!, batch: many! };
-  if (memory) await Deno.writeFile(path, model);
+  const inWasm = wasm.includes(form);
+  if (memory || inWasm) await Deno.writeFile(path, model);
   const peak = memory ? await peakMemory(path, { threads: 1 }) : undefined;
   return {
     latency,
     ...(peak ? { memory: peak.peak - peak.before } : {}),
-    ...(wasm.includes(form) ? { wasm: await measureWasm(model, { runs: Math.min(runs, 10), seconds }) } : {}),
+    ...(inWasm ? { wasm: await measureWasm(path, { runs: Math.min(runs, 10), seconds }) } : {}),
   };
 }
 
