@@ -1,6 +1,6 @@
 /** Which channels of a network go together: what must be taken away with a channel so that the rest still fits. */
 
-import type { Graph, Node, Value } from "../../onnx/mod.ts";
+import { type Graph, isFloat, type Node, type Value } from "../../onnx/mod.ts";
 import { CHANNEL_RULES } from "./channel_rules.ts";
 
 /** The channels of a value along one axis. */
@@ -74,7 +74,7 @@ export class ChannelTracker {
   visit(node: Node): void {
     const rule = node.domain === "" ? CHANNEL_RULES.get(node.opType) : undefined;
     const inputs = node.inputs.filter((value) => value !== undefined);
-    const isTwice = inputs.some((value, i) => value.tensor && inputs.indexOf(value) < i);
+    const isTwice = inputs.some((value, i) => value.tensor && isFloat(value.dtype) && inputs.indexOf(value) < i);
     this.#tied = new Map();
     if (rule && !isTwice) rule(this, node);
     else this.refuse(node);
