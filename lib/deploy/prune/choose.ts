@@ -43,9 +43,8 @@ interface State {
 
 /**
  * Takes channels away until at most `share` of the multiplications is left: again and again from the group where the importance that is
- * lost is smallest for the multiplications that are saved, its least important channels down to the next multiple. What is lost counts as
- * a share of what the group still has, so that no layer is emptied for being cheap to lose at first, times the mean importance of the
- * group's channels: a channel of a residual stage goes through several layers. Throws InputError for a share out of
+ * lost is smallest for the multiplications that are saved, its least important channels down to the next multiple. What is lost weighs the more
+ * the less of its importance the group has left, so that no layer is emptied for being cheap to lose at first. Throws InputError for a share out of
  * range, where nothing can be taken away, and for a share that cannot be reached, with the least that can.
  */
 export function chooseChannels(
@@ -108,11 +107,11 @@ export function chooseChannels(
 
 const now = (state: State) => state.left;
 
-/** The importance of the next channels to go, as a share of what is left, times the mean of the group. */
+/** The importance of the next channels to go, the more the fewer are left. */
 function lost({ weights, left }: State, to: number): number {
   const count = weights.length, sum = (list: readonly number[]) => list.reduce((total, each) => total + each, 0);
-  const share = sum(weights.slice(count - left, count - to)) / (sum(weights.slice(count - left)) || 1);
-  return share * sum(weights) / count;
+  const rest = sum(weights.slice(count - left));
+  return rest === 0 ? 0 : sum(weights.slice(count - left, count - to)) * sum(weights) / rest;
 }
 
 /** A layer whose multiplications depend on how many channels are left. */

@@ -3,15 +3,20 @@
 import { countOperations } from "../../evaluate/mod.ts";
 import { copyGraph, foldConstants, type Graph, removeDead } from "../../onnx/mod.ts";
 import { LARGEST_WEIGHT } from "../quantize/prepare.ts";
+import type { PictureBatch } from "../quantize/pictures.ts";
 import { findChannels } from "./channels.ts";
 import { chooseChannels, type ChooseOptions, type ChosenChannels } from "./choose.ts";
 import { channelImportance, defaultImportance, type Importance } from "./importance.ts";
 import { withoutChannels } from "./surgery.ts";
+import { taylorImportance } from "./taylor.ts";
 
 /** Settings of `pruneGraph`. */
 export interface PruneOptions extends ChooseOptions {
   /** Default: "batchNorm" where the graph has normalisations with scales, else "l2". */
   readonly importance?: Importance | undefined;
+  /** For the importance "taylor": pictures of the train split. */
+  readonly pictures?: readonly PictureBatch[] | undefined;
+  readonly threads?: number | undefined;
 }
 
 /** What `pruneGraph` gives. */
@@ -31,7 +36,11 @@ export interface PrunedGraph extends Omit<ChosenChannels, "removed"> {
 export async function pruneGraph(source: Graph, options: PruneOptions): Promise<PrunedGraph> {
   const graph = await prepareForPruning(source), channels = findChannels(graph);
   const importance = options.importance ?? defaultImportance(channels);
-  const { removed, ...chosen } = chooseChannels(channels, channelImportance(channels, importance), options);
+  const { pictures = [], threads } = options;
+  const values = importance === "taylor"
+    ? await taylorImportance(channels, pictures, { name: graph.inputs[0]!.name, threads })
+    : channelImportance(channels, importance);
+  const { removed, ...chosen } = chooseChannels(channels, values, options);
   const pruned = withoutChannels(channels, removed), { sizes = {} } = options;
   return {
     ...{ ...chosen, graph: pruned, importance },
