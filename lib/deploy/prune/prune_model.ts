@@ -22,6 +22,7 @@ import {
   type WeightStorage,
 } from "../../onnx/mod.ts";
 import { InputError } from "../../runtime/mod.ts";
+import { type PictureBatch, samplePictures } from "../quantize/pictures.ts";
 import { fineTuneConfig, type FineTuneSettings, prunedTask } from "./fine_tune.ts";
 import { classifierNetwork } from "./network.ts";
 import { prepareForPruning, type PrunedGraph, pruneGraph, type PruneOptions } from "./prune_graph.ts";
@@ -31,8 +32,6 @@ export type FineTuneRun =
   & FineTuneSettings
   & Pick<TrainOptions, "runsFolder" | "resume" | "threads" | "workers" | "signal" | "onProgress" | "warn" | "callbacks">
   & {
-    /** The folder of a built data set. */
-    readonly dataFolder: string;
     /** Default: "prune". */
     readonly profile?: string;
     /** Default: 0. */
@@ -40,12 +39,16 @@ export type FineTuneRun =
   };
 
 /** Settings of `pruneModel`. */
-export interface PruneModelOptions extends PruneOptions {
+export interface PruneModelOptions extends Omit<PruneOptions, "pictures"> {
   /** A name under `models/`, a package, a run; as `openModel` takes it. */
   readonly model: string;
   readonly folders?: ModelFolders;
   /** The new package's folder. */
   readonly out: string;
+  /** The folder of a built data set: for fine-tuning, and the importance "taylor", which is the default where it is given. */
+  readonly dataFolder?: string | undefined;
+  /** Pictures of the train split for the importance "taylor". Default: 256. */
+  readonly sample?: number;
   /** Without: the model is only pruned, and says little until it is trained on. */
   readonly fineTune?: FineTuneRun | undefined;
   /** How the weights lie in the new file. Default: float32. */
@@ -68,11 +71,19 @@ export interface PrunedModel {
  * quantized, for fine-tuning of a detector and for a data set of other species.
  */
 export async function pruneModel(
-  { model, folders = {}, out, fineTune, weights = "float32", provenance, ...options }: PruneModelOptions,
+  { model, folders = {}, out, fineTune, weights = "float32", provenance, dataFolder, sample, ...options }:
+    PruneModelOptions,
 ): Promise<PrunedModel> {
+  if (fineTune && dataFolder === undefined) {
+    throw new InputError("prune: expected a data set to fine-tune on, found none");
+  }
   const source = await readForPruning(model, folders), { card, classes } = source.package;
-  const pruned = await pruneGraph(source.graph, options);
-  const tuned = fineTune && await fineTunePruned(source, pruned.graph, fineTune);
+  const { importance = dataFolder === undefined ? undefined : "taylor" } = options;
+  const pictures = importance === "taylor" ? await sampleFor(source, dataFolder, sample) : [];
+  const pruned = await pruneGraph(source.graph, { ...options, importance, pictures });
+  const tuned = fineTune && dataFolder !== undefined
+    ? await fineTunePruned(source, pruned.graph, { ...fineTune, dataFolder })
+    : undefined;
   if (fineTune && !tuned) return { pruned, model: undefined };
   const { format: _, file: __, classes: ___, metrics: ____, details: _____, knownFailures: ______, ...rest } =
     tuned?.card ??
@@ -80,7 +91,7 @@ export async function pruneModel(
   let bytes = tuned ? await Deno.readFile(join(tuned.folder, tuned.card.file.name)) : toModel(pruned.graph);
   if (weights !== "float32") bytes = compacted(bytes, weights);
   else if (!tuned) assertValid(pruned.graph);
-  const { macs, left, importance, parameters, parametersLeft } = pruned;
+  const { macs, left, parameters, parametersLeft } = pruned;
   const made = await writePackage(out, {
     ...{ model: bytes, classes },
     card: {
@@ -94,7 +105,8 @@ export async function pruneModel(
       metrics: tuned && weights === "float32" ? tuned.card.metrics : {},
       pruning: {
         from: { name: card.name, sha256: card.file.sha256 },
-        ...{ importance, macs: Math.round(macs), macsLeft: Math.round(left), parameters, parametersLeft },
+        importance: pruned.importance,
+        ...{ macs: Math.round(macs), macsLeft: Math.round(left), parameters, parametersLeft },
         epochs: tuned?.card.trainedOn.epochs ?? 0,
       },
       ...(provenance ?? card.provenance ? { provenance: provenance ?? card.provenance } : {}),
@@ -118,6 +130,19 @@ export async function readForPruning(model: string, folders: ModelFolders = {}):
   return { package: found, graph: await fromFile(path) };
 }
 
+/** Pictures of the train split for the importance "taylor". Throws InputError without a data set. */
+export async function sampleFor(
+  { package: { card } }: PruningSource,
+  dataFolder: string | undefined,
+  count = 256,
+): Promise<PictureBatch[]> {
+  if (dataFolder === undefined) {
+    throw new InputError("importance taylor: expected a data set with pictures to look at, found none");
+  }
+  const dataset = await openDataset({ dataFolder });
+  return await samplePictures({ dataset, split: "train" }, { card, dex: card.classes.dex }, { count });
+}
+
 /**
  * Trains a pruned classifier on. Returns the package of its run, or undefined where it was interrupted. Throws InputError for a
  * detector and for a data set of other species.
@@ -125,7 +150,9 @@ export async function readForPruning(model: string, folders: ModelFolders = {}):
 export async function fineTunePruned(
   { package: { card, classes }, graph }: PruningSource,
   pruned: Graph,
-  { dataFolder, profile = "prune", seed = 0, teacherWeight, temperature, ...run }: FineTuneRun,
+  { dataFolder, profile = "prune", seed = 0, teacherWeight, temperature, ...run }: FineTuneRun & {
+    readonly dataFolder: string;
+  },
 ): Promise<ModelPackage | undefined> {
   const { input: { name } } = card;
   const network = classifierNetwork(pruned, name, card.name);

@@ -26,17 +26,25 @@ const { model: trained } = await trainExperiment({
   }),
 });
 const model = trained!.folder;
-const fineTune = { ...shared, dataFolder, epochs: 4, batch: 6, augmentation: "none" as const };
+const fineTune = { ...shared, epochs: 10, batch: 6, learningRate: 0.05, augmentation: "none" as const };
 
 Deno.test("half of the multiplications: the package's graph has them, the card says so, its figures are measured", async () => {
   const out = join(folder, "half");
-  const { model: made, pruned } = await pruneModel({ model, out, share: 0.5, multiple: 4, least: 4, fineTune });
+  const { model: made, pruned } = await pruneModel({
+    model,
+    out,
+    share: 0.5,
+    multiple: 4,
+    least: 4,
+    dataFolder,
+    fineTune,
+  });
   const graph = await fromFile(join(out, "model.onnx")), { macs } = countOperations(graph);
   const { pruning, metrics, decode, name } = (await readPackage(out)).card;
   assert.equal(name, "half");
   assert.deepEqual(pruning, {
     from: { name: trained!.card.name, sha256: trained!.card.file.sha256 },
-    ...{ importance: "l2", macs: Math.round(pruned.macs), macsLeft: macs, epochs: made!.card.trainedOn.epochs },
+    ...{ importance: "taylor", macs: Math.round(pruned.macs), macsLeft: macs, epochs: made!.card.trainedOn.epochs },
     ...{ parameters: pruned.parameters, parametersLeft: countOperations(graph).parameters },
   });
   assert.equal(countOperations(await fromFile(join(model, "model.onnx"))).macs, pruned.macs);
@@ -48,7 +56,8 @@ Deno.test("half of the multiplications: the package's graph has them, the card s
 });
 
 Deno.test("an interrupted fine-tuning writes no package and goes on to the same file", async () => {
-  const settings = { model, share: 0.6, multiple: 4, least: 4 }, tune = { ...fineTune, epochs: 2 };
+  const settings = { model, dataFolder, importance: "l1" as const, share: 0.6, multiple: 4, least: 4 },
+    tune = { ...fineTune, epochs: 2 };
   const whole = await pruneModel({
     ...settings,
     out: join(folder, "whole"),
@@ -90,7 +99,7 @@ Deno.test("wrong shares, small layers, detectors' fine-tuning and folded scales 
   );
   const other = await smallPackage(folder, "unnamed");
   await assert.rejects(
-    pruneModel({ model: other, out, share: 0.6, fineTune }),
+    pruneModel({ model: other, out, share: 0.6, importance: "l2", dataFolder, fineTune }),
     /expected a classifier with "logits"/,
   );
 });
