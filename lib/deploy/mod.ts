@@ -103,3 +103,4 @@ export { type PrunedGraph, pruneGraph, type PruneOptions } from "./prune/prune_g
 export { type FineTuneSettings, PRUNED_AUGMENTATION } from "./prune/fine_tune.ts";
 export { type FineTuneRun, type PrunedModel, pruneModel, type PruneModelOptions } from "./prune/prune_model.ts";
 export { withoutChannels, withZeroChannels } from "./prune/surgery.ts";
+export { pruningCurve, type PruningCurveOptions, type PruningPoint } from "./prune/pruning_curve.ts";

@@ -1,7 +1,7 @@
 /** A smaller network from a trained one: structured pruning of channels. */
 
 import { countOperations } from "../../evaluate/mod.ts";
-import { copyGraph, foldConstants, type Graph, removeDead } from "../../onnx/mod.ts";
+import { copyGraph, foldConstants, type Graph, removeDead, toModel } from "../../onnx/mod.ts";
 import { LARGEST_WEIGHT } from "../quantize/prepare.ts";
 import type { PictureBatch } from "../quantize/pictures.ts";
 import { findChannels } from "./channels.ts";
@@ -26,6 +26,8 @@ export interface PrunedGraph extends Omit<ChosenChannels, "removed"> {
   /** Learned numbers before and after. */
   readonly parameters: number;
   readonly parametersLeft: number;
+  /** Of the source's file with float32 weights. */
+  readonly sourceBytes: number;
 }
 
 /**
@@ -46,6 +48,7 @@ export async function pruneGraph(source: Graph, options: PruneOptions): Promise<
     ...{ ...chosen, graph: pruned, importance },
     parameters: countOperations(graph, { sizes }).parameters,
     parametersLeft: countOperations(pruned, { sizes }).parameters,
+    sourceBytes: toModel(graph).length,
   };
 }
 
