@@ -82,7 +82,7 @@ export async function pruneModel(
   const pictures = importance === "taylor" ? await sampleFor(source, dataFolder, sample) : [];
   const pruned = await pruneGraph(source.graph, { ...options, importance, pictures });
   const tuned = fineTune && dataFolder !== undefined
-    ? await fineTunePruned(source, pruned.graph, { ...fineTune, dataFolder })
+    ? await fineTunePruned(source, pruned, { ...fineTune, dataFolder })
     : undefined;
   if (fineTune && !tuned) return { pruned, model: undefined };
   const { format: _, file: __, classes: ___, metrics: ____, details: _____, knownFailures: ______, ...rest } =
@@ -149,13 +149,13 @@ export async function sampleFor(
  */
 export async function fineTunePruned(
   { package: { card, classes }, graph }: PruningSource,
-  pruned: Graph,
+  { graph: smaller, macs, left }: PrunedGraph,
   { dataFolder, profile = "prune", seed = 0, teacherWeight, temperature, ...run }: FineTuneRun & {
     readonly dataFolder: string;
   },
 ): Promise<ModelPackage | undefined> {
   const { input: { name } } = card;
-  const network = classifierNetwork(pruned, name, card.name);
+  const network = classifierNetwork(smaller, name, card.name);
   const teacher = classifierNetwork(await prepareForPruning(graph), name, card.name);
   const data = await openDataset({
     ...{ dataFolder, species: classes.map(({ dex }) => dex) },
@@ -176,7 +176,7 @@ export async function fineTunePruned(
   };
   const { model } = await trainExperiment({
     ...{ ...training, data, profile, seed },
-    config: fineTuneConfig(card, `${card.name} pruned`, settings),
+    config: fineTuneConfig(card, `${card.name} pruned ${Math.round(100 * left / macs)}`, settings),
     task: prunedTask(network, teacher, teaching),
     recorded: { pruned: { from: card.file.sha256, ...teaching } },
   });

@@ -112,7 +112,7 @@ export async function pruningCurve(
     let after: Share | undefined;
     if (fineTune) {
       const run = { ...fineTune, runsFolder: join(runsFolder, String(share)), resume: "auto", dataFolder };
-      const tuned = await fineTunePruned(source, pruned.graph, run);
+      const tuned = await fineTunePruned(source, pruned, run);
       if (!tuned) throw new InputError("pruningCurve: expected the fine-tuning to end, found it interrupted");
       after = await judge(toModel(await fromFile(join(tuned.folder, tuned.card.file.name))));
     }
