@@ -132,3 +132,11 @@ export { type DeployedForm, type DeployedForms, deployedForms, type FormName, FO
 export { type Choice, paretoFront } from "./performance/pareto.ts";
 export { bytesMoved, countTraffic, type Traffic } from "./performance/traffic.ts";
 export { measureWasm, type WasmLatency, type WasmOptions } from "./performance/wasm.ts";
+export { type ChannelGroup, type Channels, findChannels } from "./prune/channels.ts";
+export { chooseChannels, type ChooseOptions, type ChosenChannels } from "./prune/choose.ts";
+export { channelImportance, defaultImportance, type Importance, IMPORTANCES } from "./prune/importance.ts";
+export { type PrunedGraph, pruneGraph, type PruneOptions } from "./prune/prune_graph.ts";
+export { type FineTuneSettings, PRUNED_AUGMENTATION } from "./prune/fine_tune.ts";
+export { type FineTuneRun, type PrunedModel, pruneModel, type PruneModelOptions } from "./prune/prune_model.ts";
+export { withoutChannels, withZeroChannels } from "./prune/surgery.ts";
+export { pruningCurve, type PruningCurveOptions, type PruningPoint } from "./prune/pruning_curve.ts";
