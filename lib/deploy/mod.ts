@@ -96,3 +96,16 @@ export {
   prepareRegionForK210,
   type RegionHead,
 } from "./k210/region.ts";
+export { assertFitsEdgeTpu, checkEdgeTpu, EDGETPU, type EdgeTpuProblem, type EdgeTpuReport } from "./tflite/check.ts";
+export { type TfliteOptions, toTflite } from "./tflite/convert.ts";
+export type { TfliteModel, TfliteOperator, TfliteOption, TfliteQuantization, TfliteTensor } from "./tflite/model.ts";
+export {
+  type EdgeTpuPort,
+  type EdgeTpuSettings,
+  type ExportedEdgeTpu,
+  exportEdgeTpu,
+  type ExportEdgeTpuOptions,
+} from "./tflite/package.ts";
+export { EDGETPU_VALUES, type PreparedForEdgeTpu, prepareForEdgeTpu } from "./tflite/prepare.ts";
+export { readTflite } from "./tflite/read.ts";
+export { writeTflite } from "./tflite/write.ts";
