@@ -16,8 +16,8 @@ export * from "./calibration.ts";
 export * from "./classification.ts";
 export * from "./confusion.ts";
 export {
-  countOperations,
   costOf,
+  countOperations,
   type CountOptions,
   countParameters,
   type OperationCount,

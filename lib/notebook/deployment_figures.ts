@@ -9,9 +9,11 @@ import {
   type K210Problem,
   type K210Report,
   paretoFront,
+  type PruningPoint,
   type Sensitivity,
   type TargetManifest,
 } from "../deploy/mod.ts";
+import type { Share } from "../evaluate/mod.ts";
 import type { Displayable } from "./display.ts";
 import { Figure } from "./figure.ts";
 import { shareFigure } from "./share_figure.ts";
@@ -27,7 +29,7 @@ export function accuracyTable({ rows }: Pick<DeploymentTable, "rows">, caption: 
     rows.map(({ model, form, bytes, accuracy, agreement, beside, int8Share }) => ({
       ...{ model, form, size: megabytes(bytes) },
       top1: accuracy && percent(accuracy.share),
-      interval: accuracy ? interval(accuracy.ci95) : "not trained",
+      interval: accuracy ? interval(accuracy.ci95) : "not judged",
       n: accuracy?.n,
       agreement: agreement && percent(agreement.share),
       p: beside && (beside.p < 1e-3 ? "< 0.001" : beside.p.toFixed(3)),
@@ -50,26 +52,30 @@ export function accuracyTable({ rows }: Pick<DeploymentTable, "rows">, caption: 
   );
 }
 
-/** Time, memory and work of one picture: a row a form. */
+/** Time, memory and work of one picture: a row a form. Milliseconds are the median and the 95th percentile. */
 export function speedTable({ rows }: Pick<DeploymentTable, "rows">, caption: string): Displayable {
+  const times = ({ p50, p95 }: { readonly p50: number; readonly p95: number }) =>
+    `${p50.toFixed(1)} · ${p95.toFixed(1)}`;
   return table(
     rows.map(({ model, form, latency: { one, all, batch }, wasm, memory, macs, bytesMoved }) => ({
-      ...{ model, form, one50: one.p50, one95: one.p95, all50: all.p50, all95: all.p95 },
-      ...{ second: batch.imagesPerSecond, wasm: wasm?.p50, memory: memory && megabytes(memory) },
-      ...{ macs: macs / 1e6, moved: megabytes(bytesMoved) },
+      ...{ model, form, one: times(one), all: times(all), second: batch.imagesPerSecond },
+      ...{
+        wasm: wasm && times(wasm),
+        memory: memory && megabytes(memory),
+        macs: macs / 1e6,
+        moved: megabytes(bytesMoved),
+      },
     })),
     {
       columns: [
         "model",
         "form",
-        { key: "one50", title: "1 thread p50", unit: "ms", decimals: 1 },
-        { key: "one95", title: "p95", unit: "ms", decimals: 1 },
-        { key: "all50", title: `${rows[0]?.latency.all.threads ?? "all"} threads p50`, unit: "ms", decimals: 1 },
-        { key: "all95", title: "p95", unit: "ms", decimals: 1 },
-        { key: "second", title: "pictures a second", decimals: 0 },
-        { key: "wasm", title: "wasm p50", unit: "ms", decimals: 0 },
+        { key: "one", title: "1 thread", unit: "ms" },
+        { key: "all", title: `${rows[0]?.latency.all.threads ?? "all"} threads`, unit: "ms" },
+        { key: "second", title: "a second", decimals: 0 },
+        { key: "wasm", title: "wasm", unit: "ms" },
         { key: "memory", unit: "MB", decimals: 0 },
-        { key: "macs", title: "multiply-adds", unit: "M", decimals: 0 },
+        { key: "macs", title: "steps", unit: "M", decimals: 0 },
         { key: "moved", title: "moved", unit: "MB", decimals: 1 },
       ],
       caption,
@@ -127,6 +133,35 @@ export function paretoFigure(
   });
 }
 
+/** Top-1 on validation against what is left to compute, as pruned and after fine-tuning where that was done, with 95 % intervals. */
+export function pruningFigure(points: readonly PruningPoint[], note = ""): Figure {
+  const sorted = points.toSorted((a, b) => a.macs - b.macs), whole = sorted.at(-1)!, least = sorted[0]!;
+  const tuned = sorted.filter(({ after }) => after).map(({ macs, after }) => ({ macs, share: after! }));
+  const line = (name: string, own: readonly { readonly macs: number; readonly share: Share }[]) => ({
+    name,
+    x: own.map(({ macs }) => macs / 1e6),
+    y: own.map(({ share }) => percent(share.share)),
+    low: own.map(({ share }) => percent(share.ci95[0])),
+    high: own.map(({ share }) => percent(share.ci95[1])),
+  });
+  const end = least.after ?? least.before;
+  return Figure.line({
+    title: "The pruning curve",
+    caption:
+      `${percent(whole.before.share).toFixed(1)} % of ${whole.before.n} validation pictures with all channels, ` +
+      `${percent(end.share).toFixed(1)} % with ${
+        (100 * least.macs / whole.macs).toFixed(0)
+      } % of the multiplications and ` +
+      `${(100 * least.parameters / whole.parameters).toFixed(0)} % of the weights.${note && ` ${note}`}`,
+    x: { title: "multiply-accumulate steps of a picture", unit: "M" },
+    y: { title: "top-1 on validation", unit: "%" },
+    series: [
+      line("as pruned", sorted.map(({ macs, before }) => ({ macs, share: before }))),
+      ...(tuned.length > 0 ? [line("fine-tuned", tuned)] : []),
+    ],
+  });
+}
+
 /** What each layer alone in int8 loses, the most sensitive first. */
 export function sensitivityFigure(
   { float, int8, layers }: Sensitivity,
@@ -163,7 +198,7 @@ export function k210MapFigure({ layers, mapBytes }: Pick<K210Report, "layers" | 
     x: { title: "of the map memory", unit: "%" },
     y: { title: "layer" },
     horizontal: true,
-    categories: numbered(own.map(({ name, operator }) => `${name} (${operator})`)),
+    categories: numbered(own.map(({ name }) => name)),
     series: [{ name: "taken", values: own.map((layer) => 100 * layer.mapBytes / K210.mapMemory) }],
   });
 }
@@ -182,7 +217,7 @@ export function k210WeightFigure(
     x: { title: "weights", unit: "kB" },
     y: { title: "layer" },
     horizontal: true,
-    categories: numbered(own.map(({ name, operator }) => `${name} (${operator})`)),
+    categories: numbered(own.map(({ name }) => name)),
     series: [{ name: "weights", values: own.map(({ weightBytes }) => weightBytes / 1e3) }],
   });
 }

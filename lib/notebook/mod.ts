@@ -25,6 +25,7 @@ export {
   k210WeightFigure,
   packageTable,
   paretoFigure,
+  pruningFigure,
   sensitivityFigure,
   speedTable,
 } from "./deployment_figures.ts";

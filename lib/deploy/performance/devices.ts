@@ -24,6 +24,8 @@ export interface DeviceFigures {
   readonly bandwidth: number;
   /** Bytes of weights that stay on the chip, where activations stay too: only inputs and outputs cross, and weights beyond. */
   readonly keepsWeights?: number;
+  /** Seconds of the fastest network that was published on it: what a run costs whatever it computes. */
+  readonly shortest?: number;
   /** Where the figures are published. */
   readonly source: string;
 }
@@ -62,7 +64,9 @@ export const DEVICES: readonly DeviceFigures[] = [
     rates: { int8: { peak: 2e12, timed: mobileNet(2.4) } },
     bandwidth: 0.5e9,
     keepsWeights: 8e6,
-    source: "Coral's benchmarks (coral.ai/docs/edgetpu/benchmarks): 4 TOPS; USB 3.0: 5 Gbit/s in 8b/10b",
+    shortest: 2e-3,
+    source:
+      "Coral's benchmarks (coral.ai/docs/edgetpu/benchmarks): 4 TOPS, no network in less than 2 ms; USB 3.0: 5 Gbit/s in 8b/10b",
   },
 ];
 
@@ -88,10 +92,10 @@ export interface DeviceWork {
 
 /**
  * The roofline (Williams, Waterman, Patterson 2009): a run takes no less than its operations at the highest rate, and no less than its
- * bytes at the highest bandwidth. Undefined where the device does not compute in this precision.
+ * bytes at the highest bandwidth; nor less than the fastest that was published, where that is known. Undefined where the device does not compute in this precision.
  */
 export function estimateDevice(
-  { name, rates, bandwidth, keepsWeights, source }: DeviceFigures,
+  { name, rates, bandwidth, keepsWeights, shortest = 0, source }: DeviceFigures,
   { macs, traffic }: DeviceWork,
   precision: DevicePrecision,
 ): DeviceEstimate | undefined {
@@ -100,7 +104,7 @@ export function estimateDevice(
   const bytes = keepsWeights === undefined
     ? bytesMoved(traffic, width)
     : width * traffic.ports + Math.max(0, width * traffic.weights - keepsWeights);
-  const computing = macs / rate.peak, moving = bytes / bandwidth, high = 1 / Math.max(computing, moving);
+  const computing = macs / rate.peak, moving = bytes / bandwidth, high = 1 / Math.max(computing, moving, shortest);
   const low = rate.timed && Math.min(high, rate.timed.macs / rate.timed.seconds / macs);
   return {
     ...{ device: name, precision, bound: computing > moving ? "operations" as const : "bytes" as const },
