@@ -4,11 +4,11 @@ import { stopGradient } from "../../autodiff/mod.ts";
 import {
   logitsTask,
   type ModelPackage,
+  sharesOf,
   type TaskBuilder,
   type TrainingConfig,
   trainingConfigSchema,
 } from "../../experiment/mod.ts";
-import { sharesOf } from "../../experiment/mod.ts";
 import { CLASSIFIER_VALUES } from "../../models/mod.ts";
 import { copyGraph, type Graph, inline, softmax } from "../../onnx/mod.ts";
 import { crossEntropy, distillation } from "../../train/mod.ts";
