@@ -123,11 +123,14 @@ export async function trainHybrid(
   if (encoder.folder === undefined) {
     throw new InputError(`${encoder.name}: expected an encoder in a folder for the second phase, found none`);
   }
-  const { input } = network.card;
+  const { input } = network.card, { kernel, ...shown } = encoder.preprocessing;
   const result = await fineTuneHybrid({
     ...options,
     backbone: { source: network.path, colours: { mean: input.mean, std: input.std } },
-    tower: { source: join(encoder.folder, "onnx", "vision_model.onnx"), preprocessing: encoder.preprocessing },
+    tower: {
+      source: join(encoder.folder, "onnx", "vision_model.onnx"),
+      preprocessing: { ...shown, kernel: kernel === "lanczos" ? "bicubic" : kernel }, // the nearest that a graph has
+    },
     ...{ fusion: parts.graphs.hybrid, size: input.size },
   });
   return { hybrid, unfrozen: result };
