@@ -75,7 +75,7 @@ export const approachSchema = z.object({
     part: z.string().optional(),
   }),
   top1: share,
-  top1_ci95: z.tuple([share, share]),
+  top1_ci95: z.tuple([share, share]).readonly(),
   top5: share.optional(),
   ece: share.optional(),
   parameters: positive.optional(),
