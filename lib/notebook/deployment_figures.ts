@@ -8,7 +8,6 @@ import {
   K210,
   type K210Problem,
   type K210Report,
-  paretoFront,
   type PruningPoint,
   type Sensitivity,
   type TargetManifest,
@@ -16,6 +15,7 @@ import {
 import type { Share } from "../evaluate/mod.ts";
 import type { Displayable } from "./display.ts";
 import { Figure } from "./figure.ts";
+import { paretoFront } from "./pareto_picture.ts";
 import { shareFigure } from "./share_figure.ts";
 import { table } from "./table.ts";
 
@@ -116,6 +116,7 @@ export function paretoFigure(
 ): Figure {
   const models = new Set(choices.map(({ model }) => model));
   const nameOf = ({ model, form }: DeploymentChoice) => models.size > 1 ? `${model}, ${form}` : form;
+  const front = paretoFront(choices.map(({ cost, worth }) => ({ cost, value: worth })));
   const series = [...Map.groupBy(choices, ({ form }) => form)].map(([name, own]) => ({
     name,
     x: own.map(({ cost }) => cost),
@@ -124,7 +125,7 @@ export function paretoFigure(
   }));
   return Figure.scatter({
     title: `Accuracy against ${by}`,
-    caption: `None is both better and cheaper than ${paretoFront(choices).map(nameOf).join("; ")}.${
+    caption: `None is both better and cheaper than ${front.map((i) => nameOf(choices[i]!)).join("; ")}.${
       note && ` ${note}`
     }`,
     x: { title: by, unit, log: true },

@@ -10,6 +10,7 @@ import {
   type OpenedModel,
   openModel,
   projectFolder,
+  readPackage,
   type TrainingConfig,
 } from "../../experiment/mod.ts";
 import { fromFile, type Graph } from "../../onnx/mod.ts";
@@ -72,20 +73,24 @@ export function configuredModel(
 }
 
 /**
- * The trained model of the settings: that under `models/` with this name, else that of the newest finished run of the settings' name;
- * undefined where there is none.
+ * The trained model of the settings: that under `models/` with this name, else that of the newest finished run whose name begins with the
+ * settings'; of all species unless `classes` says otherwise. Undefined where there is none.
  */
 export async function openTrained(
   name: string,
   { name: run }: Pick<TrainingConfig, "name">,
-  { models = join(projectFolder, "models"), runs = join(projectFolder, "runs") }: ModelFolders = {},
+  {
+    models = join(projectFolder, "models"),
+    runs = join(projectFolder, "runs"),
+    classes = species.length,
+  }: ModelFolders & { readonly classes?: number } = {},
 ): Promise<OpenedModel | undefined> {
   if (await exists(join(models, name, "model.json"))) return await openModel(join(models, name));
   for (const id of (await listRunFolders(runs)).toReversed()) { // ids begin with the time
     const folder = join(runs, id);
-    if (id.slice("YYYYMMDD-HHMMSS-".length).startsWith(`${run}-`) && await exists(join(folder, "model.json"))) {
-      return await openModel(folder);
-    }
+    if (!id.slice("YYYYMMDD-HHMMSS-".length).startsWith(`${run}-`)) continue;
+    if (!await exists(join(folder, "model.json"))) continue;
+    if ((await readPackage(folder)).card.classes.count === classes) return await openModel(folder);
   }
   return undefined;
 }
