@@ -55,6 +55,7 @@ export {
   accuracyJudge,
   agreementJudge,
   guessesOf,
+  overlapJudge,
   type PictureBatch,
   type SampleOptions,
   samplePictures,

@@ -57,12 +57,11 @@ export function speedTable({ rows }: Pick<DeploymentTable, "rows">, caption: str
   const times = ({ p50, p95 }: { readonly p50: number; readonly p95: number }) =>
     `${p50.toFixed(1)} · ${p95.toFixed(1)}`;
   return table(
-    rows.map(({ model, form, latency: { one, all, batch }, wasm, memory, macs, bytesMoved }) => ({
+    rows.map(({ model, form, latency: { one, all, batch }, wasm, memory, bytesMoved }) => ({
       ...{ model, form, one: times(one), all: times(all), second: batch.imagesPerSecond },
       ...{
         wasm: wasm && times(wasm),
         memory: memory && megabytes(memory),
-        macs: macs / 1e6,
         moved: megabytes(bytesMoved),
       },
     })),
@@ -75,7 +74,6 @@ export function speedTable({ rows }: Pick<DeploymentTable, "rows">, caption: str
         { key: "second", title: "a second", decimals: 0 },
         { key: "wasm", title: "wasm", unit: "ms" },
         { key: "memory", unit: "MB", decimals: 0 },
-        { key: "macs", title: "steps", unit: "M", decimals: 0 },
         { key: "moved", title: "moved", unit: "MB", decimals: 1 },
       ],
       caption,
@@ -168,7 +166,7 @@ export function sensitivityFigure(
   { float, int8, layers }: Sensitivity,
   { of, most = 24 }: { readonly of: string; readonly most?: number },
 ): Figure {
-  const shown = layers.slice(0, most), points = (share: number) => percent(share).toFixed(1);
+  const shown = layers.slice(0, most), points = (share: number) => percent(share).toFixed(2);
   const [worst] = shown;
   return Figure.bar({
     title: "What each layer loses in int8",

@@ -74,7 +74,7 @@ Deno.test("sensitivity is in points, the worst named; the pruning curve says wha
   const { chart } = sensitivityFigure({ float: 1, int8: 0.875, layers }, { of: "Agreement on 8 pictures", most: 1 });
   assert.equal(
     chart.caption,
-    "Agreement on 8 pictures: 87.5 % with all layers in int8, 100.0 % in float32. Alone, stem loses most, 10.0 points. Shown: the 1 " +
+    "Agreement on 8 pictures: 87.50 % with all layers in int8, 100.00 % in float32. Alone, stem loses most, 10.00 points. Shown: the 1 " +
       "most sensitive of 2.",
   );
   assert.ok(chart.kind === "bar" && chart.series[0]!.values[0] === 10);
