@@ -3,6 +3,8 @@
 import { basename, join } from "node:path";
 import {
   CALIBRATION_METHODS,
+  type CalibrationMethod,
+  exportEdgeTpu,
   exportK210,
   exportQuantized,
   exportTarget,
@@ -21,10 +23,9 @@ import { exportClip } from "../lib/vlm/mod.ts";
 import { clipOf } from "./evaluate/clip.ts";
 
 const WEIGHTS = ["float32", "float16", "int8", "mixed", "int8-static"] as const;
-/** Targets of the design that nothing is written for. */
-const LACKING: Readonly<Record<string, string>> = {
-  edgetpu: "the Edge TPU runs TFLite files only, which this task does not write",
-};
+/** Targets that the compiler of a chip makes int8, with ranges from a data set. */
+const CHIPS = ["k210", "edgetpu"] as const;
+const EXPECTED = ["onnx", ...TARGETS, ...CHIPS].join(", ");
 
 await runCommand({
   usage: "deno task export",
@@ -39,10 +40,15 @@ await runCommand({
       value: "NAME|FILE",
       help: "a name under models/, a package or a run (default: as predict)",
     },
-    target: { type: "string", value: "NAME", default: "onnx", help: `onnx, ${TARGETS.join(", ")}, k210` },
+    target: { type: "string", value: "NAME", default: "onnx", help: EXPECTED },
     out: { type: "string", value: "DIR", help: "the package's folder (default: models/NAME-TARGET)" },
     weights: { type: "string", value: "NAME", help: `${WEIGHTS.join(", ")} (default: as they are)` },
-    data: { type: "string", value: "DIR", default: "data", help: "int8-static, k210: the data set to calibrate on" },
+    data: {
+      type: "string",
+      value: "DIR",
+      default: "data",
+      help: `int8-static, ${CHIPS.join(", ")}: the data set to calibrate on`,
+    },
     calibration: { type: "string", value: "NAME", default: "percentile", help: CALIBRATION_METHODS.join(", ") },
     calibrate: { type: "string", value: "N", default: "128", help: "pictures of the train split for the ranges" },
     prune: {
@@ -93,14 +99,10 @@ await runCommand({
       );
       return { key: settings["new-key"], publicKey };
     }
-    if (LACKING[target]) {
-      throw new InputError(
-        `--target: expected onnx, ${TARGETS.join(", ")}, k210, found "${target}": ${LACKING[target]}`,
-      );
-    }
     const device = TARGETS.find((name) => name === target);
-    if (target !== "onnx" && target !== "k210" && !device) {
-      throw new InputError(`--target: expected onnx, ${TARGETS.join(", ")}, k210, found "${target}"`);
+    const chip = CHIPS.find((name) => name === target);
+    if (target !== "onnx" && !chip && !device) {
+      throw new InputError(`--target: expected ${EXPECTED}, found "${target}"`);
     }
     const kept = WEIGHTS.find((name) => name === weights);
     if (weights !== undefined && !kept) {
@@ -111,7 +113,7 @@ await runCommand({
     }
     const { quantized, batch, budget, version, rollout, sign, "update-url": updateUrl, loader } = settings;
     const { prune, importance, epochs } = settings, pruning = { prune, importance, epochs };
-    const own = target === "k210" ? { pictures, ...pruning } : { loader };
+    const own = chip ? { pictures, ...pruning, ...chip === "edgetpu" ? { loader } : {} } : { loader };
     const foreign = device
       ? { ...pruning, pictures, ...device === "tensorrt" ? {} : { batch }, ...device === "web" ? {} : { budget } }
       : { quantized, batch, budget, version, rollout, sign, "update-url": updateUrl };
@@ -142,10 +144,11 @@ await runCommand({
     }
     const count = integerFlag("calibrate", calibrate, 1);
     await using opened = await openModel(model, { runs });
-    if (target === "k210") {
-      if (kept) throw new InputError("--weights: expected another target, found k210, whose compiler makes them int8");
-      return await toK210(opened, { out, data, count, loader });
+    if (chip && kept) {
+      throw new InputError(`--weights: expected another target, found ${chip}, for which they are int8`);
     }
+    if (chip === "k210") return await toK210(opened, { out, data, count, loader });
+    if (chip === "edgetpu") return await toEdgeTpu(opened, { out, data, count, method });
     const folder = out ?? join("models", `${opened.card.name}-${kept === "int8-static" ? kept : target}`);
     if (device) {
       if (kept === "int8-static") {
@@ -261,6 +264,32 @@ async function toK210(
       `${folder}: model.kmodel is not there yet: compile.py writes it with nncase 1.x (Python 3.7 to 3.10), see README.md`,
   );
   return { folder, ...settings, files };
+}
+
+/** Writes the folder for the Edge TPU's compiler and a Coral board. */
+async function toEdgeTpu(
+  opened: OpenedModel,
+  { out, data, count, method }: {
+    readonly out: string | undefined;
+    readonly data: string;
+    readonly count: number;
+    readonly method: CalibrationMethod;
+  },
+) {
+  const { card, classes } = opened;
+  const { folder, settings, report, bytes, manifest: { files } } = await exportEdgeTpu(opened, {
+    ...{ out: out ?? join("models", `${card.name}-edgetpu`), count, method, onProgress: progress("export") },
+    dataset: () => openDataset({ dataFolder: data, species: classes.map(({ dex }) => dex), warn: console.error }),
+  });
+  const { n, share } = settings.agreement, operators = Object.fromEntries(report.operators);
+  console.error(
+    `${folder}: model.tflite ${(bytes / 1e6).toFixed(2)} MB, ${
+      Object.values(operators).reduce((a, b) => a + b)
+    } operators, all of ` +
+      `the Edge TPU's; names what float32 names in ${(100 * share).toFixed(1)} % of ${n} validation pictures\n` +
+      `${folder}: model_edgetpu.tflite is not there yet: edgetpu_compiler writes it, on x86-64 Linux, see README.md`,
+  );
+  return { folder, bytes, ...settings, operators, parameterBytes: report.parameterBytes, files };
 }
 
 function numberFlag(name: string, text: string): number {

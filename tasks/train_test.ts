@@ -164,7 +164,11 @@ Deno.test("wrong arguments and input end with status 2 and one line", async () =
       [...own, "--source", "sprites"],
       /--source: expected folder:.*, which .* was built from, found "sprites"/,
     ],
-    ["export", ["--target", "toaster"], /--target: expected onnx, tensorrt, rpi, web, triton, k210, found "toaster"/],
+    [
+      "export",
+      ["--target", "toaster"],
+      /--target: expected onnx, tensorrt, rpi, web, triton, k210, edgetpu, found "toaster"/,
+    ],
     [
       "export",
       ["--target", "k210", "--budget", "3"],
@@ -172,8 +176,8 @@ Deno.test("wrong arguments and input end with status 2 and one line", async () =
     ],
     [
       "export",
-      ["--target", "edgetpu"],
-      /--target: expected onnx, .*, found "edgetpu": the Edge TPU runs TFLite files only/,
+      ["--target", "edgetpu", "--loader", "maixpy"],
+      /--loader: expected another target, found "edgetpu"/,
     ],
     ["export", ["--sign", "key.pem"], /--sign: expected another target, found "onnx"/],
     ["export", ["--target", "rpi", "--batch", "2"], /--batch: expected another target, found "rpi"/],

@@ -104,3 +104,16 @@ export { type FineTuneSettings, PRUNED_AUGMENTATION } from "./prune/fine_tune.ts
 export { type FineTuneRun, type PrunedModel, pruneModel, type PruneModelOptions } from "./prune/prune_model.ts";
 export { withoutChannels, withZeroChannels } from "./prune/surgery.ts";
 export { pruningCurve, type PruningCurveOptions, type PruningPoint } from "./prune/pruning_curve.ts";
+export { assertFitsEdgeTpu, checkEdgeTpu, EDGETPU, type EdgeTpuProblem, type EdgeTpuReport } from "./tflite/check.ts";
+export { type TfliteOptions, toTflite } from "./tflite/convert.ts";
+export type { TfliteModel, TfliteOperator, TfliteOption, TfliteQuantization, TfliteTensor } from "./tflite/model.ts";
+export {
+  type EdgeTpuPort,
+  type EdgeTpuSettings,
+  type ExportedEdgeTpu,
+  exportEdgeTpu,
+  type ExportEdgeTpuOptions,
+} from "./tflite/package.ts";
+export { EDGETPU_VALUES, type PreparedForEdgeTpu, prepareForEdgeTpu } from "./tflite/prepare.ts";
+export { readTflite } from "./tflite/read.ts";
+export { writeTflite } from "./tflite/write.ts";

@@ -50,18 +50,20 @@ export async function samplePictures(
   throw new InputError(`${opened.name}: expected pictures, found none that can be read`);
 }
 
-/** The likeliest class of each picture, by the output "probabilities" of a model with the input `name`. */
+/** The likeliest class of each picture, by an output [N, classes] of a model with the input `name`. */
 export async function guessesOf(
   model: Uint8Array,
   batches: readonly PictureBatch[],
-  { name = "images", threads }: { readonly name?: string; readonly threads?: number | undefined } = {},
+  { name = "images", output = OUTPUTS.probabilities, threads }: {
+    readonly name?: string;
+    readonly output?: string;
+    readonly threads?: number | undefined;
+  } = {},
 ): Promise<number[]> {
   await using session = await openSession(model, { threads, name: "guesses" });
   const guesses: number[] = [];
   for (const { images } of batches) {
-    const { [OUTPUTS.probabilities]: found } = await session.run({ [name]: images }, {
-      outputs: [OUTPUTS.probabilities],
-    });
+    const { [output]: found } = await session.run({ [name]: images }, { outputs: [output] });
     guesses.push(...topK({ values: found!.data as Float32Array, classes: found!.shape[1]! }, 1));
   }
   return guesses;

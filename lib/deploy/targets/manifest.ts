@@ -14,7 +14,7 @@ export type Target = typeof TARGETS[number];
 /** The schema of `manifest.json`. */
 export const manifestSchema = z.strictObject({
   format: z.literal("pokedex-target-1"),
-  target: z.enum([...TARGETS, "k210"]),
+  target: z.enum([...TARGETS, "k210", "edgetpu"]),
   /** The model's name. */
   model: z.string().min(1),
   /** Rises with every release; a device takes no smaller one. */

@@ -141,7 +141,9 @@ function unary(context: NodeContext, code: WrittenOperator): Activation {
 function plainResult({ place, result }: NodeContext) {
   const { activation, ...made } = result();
   if (activation === "NONE") return made;
-  throw new InputError(`${place}: expected no ${activation} behind it that the range of its result does not do, found one`);
+  throw new InputError(
+    `${place}: expected no ${activation} behind it that the range of its result does not do, found one`,
+  );
 }
 
 function fixedScale({ node, builder, input }: NodeContext, code: WrittenOperator, options = {}): Activation {
@@ -218,7 +220,9 @@ function pool({ node, builder, place, input, moved }: NodeContext): Activation {
 function mean(context: NodeContext, { keepDims }: { readonly keepDims: boolean }): Activation {
   const { node, builder } = context, x = context.input(0), made = plainResult(context);
   const axes = builder.constant({ name: `${made.name}.axes`, type: "INT32", shape: [2], data: Int32Array.of(1, 2) });
-  return builder.compute("MEAN", [x.index, axes], { ...made, shape: channelsLast(node.output().staticShape) }, { keepDims });
+  return builder.compute("MEAN", [x.index, axes], { ...made, shape: channelsLast(node.output().staticShape) }, {
+    keepDims,
+  });
 }
 
 function reduceMean(context: NodeContext): Activation {
