@@ -1,5 +1,5 @@
 /**
- * `deno task peers [pillow|curves|clip|darknet|coco|pytorch|yolo|adapters|quantization|k210]`: comparisons with other programs. Says what it skips and why.
+ * `deno task peers [pillow|curves|clip|darknet|coco|pytorch|yolo|adapters|quantization|k210|tflite]`: comparisons with other programs. Says what it skips and why.
  */
 
 import { describeError } from "../lib/runtime/mod.ts";
@@ -19,6 +19,7 @@ await runComparisons({
     yolo: async () => (await import("./peers/yolo.ts")).compareYolo(),
     adapters: async () => (await import("./peers/adapters.ts")).compareAdapters(),
     k210: async () => (await import("./peers/k210.ts")).compareK210(),
+    tflite: async () => (await import("./peers/tflite.ts")).compareTflite(),
     coco: async () => (await import("./peers/coco.ts")).compareCoco(),
     quantization: async () => (await import("./peers/quantization.ts")).compareQuantization(),
     pytorch: async ({ onProgress }) => (await import("./peers/pytorch.ts")).comparePytorch({ onProgress }),

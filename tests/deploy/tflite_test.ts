@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { toTflite, writeTflite } from "../../lib/deploy/mod.ts";
+import { toModel } from "../../lib/onnx/mod.ts";
+import { openSession } from "../../lib/runtime/mod.ts";
+import { openLitert } from "./litert.ts";
+import { channelsLast, drawnPictures, NETWORKS, quantizedNetwork } from "./tflite_networks.ts";
+
+/** Units of the result's scale: at each of a few roundings between input and output the two may take different sides. */
+const LIMITS = { most: 2.01, mean: 0.4 };
+
+for (const [name, make] of Object.entries(NETWORKS)) {
+  Deno.test(`LiteRT computes what ONNX Runtime does, to a rounding: ${name}`, async () => {
+    const { quantized, calibration } = await quantizedNetwork(make());
+    for (const leakyRelu of ["maximum", "leakyRelu"] as const) {
+      const model = toTflite(quantized, { border: "float32", ranges: calibration.ranges, leakyRelu });
+      const last = model.operators.at(-1)!, { scales: [scale] } = model.tensors[last.inputs[0]!]!.quantization!;
+      await using session = await openSession(toModel(quantized), { threads: 1 });
+      const litert = await openLitert(writeTflite(model));
+      let most = 0, sum = 0, count = 0, least = Infinity, largest = -Infinity;
+      for (const images of drawnPictures(8, "judged")) {
+        const { out } = await session.run({ images }), picture = channelsLast(images);
+        const expected = channelsLast(out!).data, found = await litert.run(picture.data, picture.shape);
+        assert.equal(found.length, expected.length);
+        expected.forEach((value, i) => {
+          const apart = Math.abs(value - found[i]!) / scale!;
+          most = Math.max(most, apart);
+          sum += apart;
+          count++;
+          least = Math.min(least, value);
+          largest = Math.max(largest, value);
+        });
+      }
+      litert.delete();
+      if (Deno.env.get("SHOW")) console.log(leakyRelu, most, sum / count);
+      assert.ok(
+        most <= LIMITS.most && sum / count <= LIMITS.mean,
+        `${leakyRelu}: ${most} units apart, ${sum / count} in the mean`,
+      );
+      assert.ok(largest - least > 20 * scale!, "outputs are of one value: nothing is compared");
+    }
+  });
+}
