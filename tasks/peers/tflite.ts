@@ -48,13 +48,14 @@ export async function compareTflite({ pictures = 400, model = "pokedex-1025" } =
   try {
     const rows: BenchRow[] = [];
     for (const [name, make] of Object.entries(NETWORKS)) {
-      const { quantized, calibration } = await quantizedNetwork(make()), images = drawnPictures(32, "peers");
+      const { quantized, calibration } = await quantizedNetwork(await make()),
+        images = drawnPictures(quantized, 32, "peers");
       await Deno.writeFile(
         join(folder, "small.tflite"),
         writeTflite(toTflite(quantized, { ranges: calibration.ranges })),
       );
       const { units } = await distance(python, folder, {
-        ...{ tflite: join(folder, "small.tflite"), onnx: toModel(quantized), output: "out" },
+        ...{ tflite: join(folder, "small.tflite"), onnx: toModel(quantized), output: quantized.outputs[0]!.name },
         pictures: images.map((each) => ({ images: each, labels: [] })),
       });
       rows.push(benchRow("tflite", `${name}: units apart`, "units", units, {}));

@@ -1,6 +1,6 @@
 /** Networks with all that the TFLite writer knows, quantized, and pictures for them: judged by LiteRT in tests and by peers. */
 
-import { calibrate, type Calibration, quantizeStatic } from "../../lib/deploy/mod.ts";
+import { calibrate, type Calibration, prepareForEdgeTpu, quantizeStatic } from "../../lib/deploy/mod.ts";
 import {
   add,
   averagePool,
@@ -24,6 +24,7 @@ import {
   tensor,
   type Value,
 } from "../../lib/onnx/mod.ts";
+import { mobileNet, residualNet } from "../../lib/models/mod.ts";
 import { Random } from "../../lib/runtime/mod.ts";
 
 /** Rows and columns of the pictures: not square, so that a mix-up shows. */
@@ -70,7 +71,7 @@ function linear(x: Value, outputs: number): Value {
 }
 
 /** By name. A last convolution behind operators between two layers makes them part of what is quantized. */
-export const NETWORKS: Readonly<Record<string, () => Graph>> = {
+export const NETWORKS: Readonly<Record<string, () => Graph | Promise<Graph>>> = {
   "pads that are not SAME, SAME, VALID and dilation": () =>
     network("pads", (x, layer) => {
       const halved = relu(layer(x, 8, 3, { strides: 2, pads: 1 }));
@@ -110,14 +111,23 @@ export const NETWORKS: Readonly<Record<string, () => Graph>> = {
       "softmax",
       (x, layer) => softmax(linear(reduceMean(relu(layer(x, 16, 3)), { axes: [2, 3], keepdims: false }), 9)),
     ),
+  "the residual family of the shipped model, prepared": () => prepared(residualNet),
+  "the mobilenet family of the small student, prepared": () => prepared(mobileNet),
 };
 
-/** Drawn pictures, [1, 3, ROWS, COLUMNS] each. */
-export function drawnPictures(count: number, seed: string): Tensor[] {
-  const random = Random.seeded("tflite pictures", seed);
+/** A fresh network as the Edge TPU takes it. */
+async function prepared(family: typeof residualNet | typeof mobileNet): Promise<Graph> {
+  const random = Random.seeded("tflite network", "family");
+  return (await prepareForEdgeTpu(family({ classes: 11, size: 32, width: 0.25, random }).graph)).graph;
+}
+
+/** Drawn pictures of the shape of a graph's input. */
+export function drawnPictures(graph: Graph, count: number, seed: string): Tensor[] {
+  const random = Random.seeded("tflite pictures", seed), shape = graph.inputs[0]!.staticShape;
   return Array.from({ length: count }, () => {
-    const data = Float32Array.from({ length: 3 * ROWS * COLUMNS }, () => random.uniform());
-    return tensor("float32", [1, 3, ROWS, COLUMNS], data);
+    const light = random.uniform(); // pictures differ as wholes too, or all answers would be one
+    const data = Float32Array.from({ length: elementCount(shape) }, () => 0.5 * (light + random.uniform()));
+    return tensor("float32", shape, data);
   });
 }
 
@@ -125,7 +135,7 @@ export function drawnPictures(count: number, seed: string): Tensor[] {
 export async function quantizedNetwork(
   graph: Graph,
 ): Promise<{ readonly quantized: Graph; readonly calibration: Calibration }> {
-  const calibration = await calibrate(graph, drawnPictures(16, "calibration").map((images) => ({ images })), {
+  const calibration = await calibrate(graph, drawnPictures(graph, 16, "calibration").map((images) => ({ images })), {
     method: "minMax",
   });
   return { quantized: await quantizeStatic(graph, calibration, { reduceRange: true }), calibration };

@@ -36,7 +36,7 @@ export function readTflite(bytes: Uint8Array, { name = "model.tflite" }: { reado
   });
   const runtime = root.tables(6).find((each) => each.text(0) === "min_runtime_version");
   const told = runtime && buffers[runtime.uint32(1)];
-  return {
+  const model: TfliteModel = {
     description: root.text(3),
     tensors: subgraph.tables(0).map((tensor) => readTensor(tensor, buffers)),
     operators: subgraph.tables(3).map((operator) => readOperator(operator, codes, name)),
@@ -44,6 +44,18 @@ export function readTflite(bytes: Uint8Array, { name = "model.tflite" }: { reado
     outputs: subgraph.int32s(2),
     minRuntime: told ? new TextDecoder().decode(told).replace(/\0+$/, "") : "",
   };
+  expectTensors(model, name);
+  return model;
+}
+
+/** Whatever is named by its number must be there; −1 stands for an input that is left out. */
+function expectTensors({ tensors, operators, inputs, outputs }: TfliteModel, name: string): void {
+  const named = [...inputs, ...outputs, ...operators.flatMap((each) => each.outputs)];
+  const wrong = named.find((index) => !tensors[index]) ??
+    operators.flatMap((each) => each.inputs).find((index) => index !== -1 && !tensors[index]);
+  if (wrong !== undefined) {
+    throw new InputError(`${name}: expected one of ${tensors.length} tensors, found number ${wrong}`);
+  }
 }
 
 /** By the number. */
