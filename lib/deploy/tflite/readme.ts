@@ -39,11 +39,13 @@ ${card.about} Int8 from end to end, for a Coral USB Accelerator, Dev Board, M.2 
 | | |
 | --- | --- |
 | \`model.tflite\` | ${megabytes(bytes)}, of which parameters ${megabytes(report.parameterBytes)} |
-| the chip's memory | ${megabytes(EDGETPU.memory)}, ${memory} |
+| the chip's memory | ${EDGETPU.memory / 2 ** 20} MiB, ${memory} |
 | largest result between two operators | ${(report.largestActivation / 1e3).toFixed(0)} kB |
 | operators | ${operators} |
-| input \`${input.name}\` | int8 [${input.shape.join(", ")}], q = round(x / ${input.scale}) + ${input.zeroPoint} |
-| output \`${output.name}\` | int8 [${output.shape.join(", ")}], logit = (q - ${output.zeroPoint}) · ${output.scale} |
+| input \`${input.name}\` | int8 [${input.shape.join(", ")}], q = round(x / ${input.scale}) ${signed(input.zeroPoint)} |
+| output \`${output.name}\` | int8 [${output.shape.join(", ")}], logit = (q ${
+    signed(-output.zeroPoint)
+  }) · ${output.scale} |
 | int8 beside float32 | the same answer in ${
     (100 * agreement.share).toFixed(1)
   } % of ${agreement.n} validation pictures, one view each |
@@ -61,8 +63,8 @@ that it names. \`model.int8.onnx\` computes with the same whole numbers in ONNX 
 
 writes \`model_edgetpu.tflite\`, with a table that should say "Mapped to Edge TPU" for every operator. The compiler is a program of Google's
 for x86-64 Debian and Ubuntu alone: it does not run on a Raspberry Pi or on the Dev Board, so compile elsewhere and copy the file. It was
-not at hand where this folder was written: nobody has compiled this very file yet, nor timed it on a chip. The file itself was run by
-the LiteRT interpreter's kernels for processors.
+not at hand where this folder was written: the table that this file was checked against is Coral's published one, and no time on a chip
+was measured. On a processor the file runs as it is, see \`--cpu\` below.
 
 ## 2. Run, on the device
 
@@ -86,9 +88,8 @@ row, to which softmax(logit) gives the probabilities named here.
 ## TensorFlow Serving
 
 This folder has no SavedModel: that is TensorFlow's own graph, which only TensorFlow writes, and nothing here is made with it.
-(TensorFlow Serving's experimental \`--prefer_tflite_model\` wants a TFLite file with signatures, beside a SavedModel; this file has none, for
-the Edge TPU's compiler keeps none.) A server for the ONNX file is what
-\`deno task export --target triton\` packs.
+TensorFlow Serving's experimental \`--prefer_tflite_model\` wants a TFLite file with signatures beside a SavedModel; this file has none. A
+folder for a server is what \`deno task export --target triton\` writes.
 
 ## Files
 
@@ -97,4 +98,5 @@ the Edge TPU's compiler keeps none.) A server for the ONNX file is what
   }`.trimEnd() + "\n";
 }
 
+const signed = (value: number) => value < 0 ? `- ${-value}` : `+ ${value}`;
 const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(2)} MB`;
