@@ -3,6 +3,7 @@
 export { aligned, type Answers } from "./answers.ts";
 export { backboneFeatures, featureName } from "./backbone.ts";
 export { cascadeAnswers, cascadeCurve, type CascadeOptions, type CascadePoint, chooseThreshold } from "./cascade.ts";
+export * from "./compare/mod.ts";
 export { type DistilledConfig, distilledConfigSchema, readDistilledConfig } from "./distill/config.ts";
 export { distillProbabilities, type DistillProbabilitiesOptions } from "./distill/distill_probabilities.ts";
 export {
@@ -13,6 +14,14 @@ export {
   type TeacherFile,
   writeTeacher,
 } from "./distill/teacher_file.ts";
+export {
+  aloneConfig,
+  type Student,
+  type StudentOptions,
+  teacherFile,
+  trainedAlone,
+  trainedStudent,
+} from "./distill/students.ts";
 export * from "./fusion/mod.ts";
 export { fitLateFusion, fuseLate, type LateFusion } from "./late_fusion.ts";
 export { compareRight, type Comparison } from "./overlap.ts";

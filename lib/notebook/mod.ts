@@ -25,6 +25,7 @@ export {
 export { type KeyFigure, keyFigure, type KeyFigureOptions } from "./key_figure.ts";
 export { networkDrawing, stageTable } from "./network_drawing.ts";
 export { type Picture, pictures, type PicturesOptions, type RawPicture } from "./pictures.ts";
+export { approachTable, cascadeFigure, fusionTable, paretoFigure } from "./approach_figures.ts";
 export { clock, type Progress, progress, type ProgressOptions } from "./progress.ts";
 export { predictionPictures, type ShownPrediction } from "./prediction_pictures.ts";
 export { progressBars } from "./progress_bars.ts";
