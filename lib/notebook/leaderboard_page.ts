@@ -24,13 +24,13 @@ const percent = (value: number) => (100 * value).toFixed(1);
 const optional = (value: number | undefined, decimals: number, by = 1) =>
   value === undefined ? undefined : formatValue(value / by, decimals);
 
-/** Columns behind the interval. */
+/** Columns of numbers behind the interval. */
 const COLUMNS: readonly Column[] = [
   { title: "top-5 (%)", text: ({ top5 }) => optional(top5, 1, 0.01) },
   { title: "ECE (%)", text: ({ ece }) => optional(ece, 1, 0.01) },
-  { title: "weights (M)", text: ({ parameters }) => optional(parameters, 2, 1e6) },
-  { title: "size (MB)", text: ({ bytes }) => optional(bytes, 2, 1e6) },
-  { title: "picture (ms)", text: ({ latencyMs }) => optional(latencyMs, 1) },
+  { title: "M weights", text: ({ parameters }) => optional(parameters, 2, 1e6) },
+  { title: "MB", text: ({ bytes }) => optional(bytes, 2, 1e6) },
+  { title: "ms", text: ({ latencyMs }) => optional(latencyMs, 1) },
   { title: "MFLOP", text: ({ operations }) => optional(operations, 0, 1e6) },
 ];
 
@@ -48,7 +48,8 @@ export function leaderboardHtml({ notebooks }: Pick<Results, "notebooks">): stri
     .sort((a, b) => b.length - a.length || b[0]!.split.n - a[0]!.split.n);
   return `<section class="leaderboard"><h2 id="leaderboard">Leaderboard</h2><p>Ranked by top-1 within a split: only ` +
     `figures of the same pictures and species stand in one table. Bars are 95&nbsp;% intervals; where two overlap, ` +
-    `these pictures do not say which approach is better.</p>${groups.map(groupHtml).join("\n")}</section>`;
+    `these pictures do not say which approach is better. MB: all files that are needed; ms: one picture; MFLOP: products and ` +
+    `sums of one picture.</p>${groups.map(groupHtml).join("\n")}</section>`;
 }
 
 function groupHtml(group: readonly Entry[]): string {
@@ -56,11 +57,15 @@ function groupHtml(group: readonly Entry[]): string {
   const columns = COLUMNS.filter(({ text }) => rows.some((row) => text(row) !== undefined));
   const [low, high] = rangeOf(rows);
   const body = rows.map((row, i) =>
-    `<tr><td class="number">${i + 1}</td><th scope="row">${escapeHtml(row.name)}</th><td>${
-      escapeHtml(row.family)
-    }</td><td class="number">${percent(row.top1)}</td><td>${intervalBar(row, low, high)}</td>${
+    `<tr><td class="number">${i + 1}</td><th scope="row">${escapeHtml(row.name)}</th><td class="number">${
+      percent(row.top1)
+    }<span class="ci">${row.top1_ci95.map(percent).join("\u2009…\u2009")}</span></td><td>${
+      intervalBar(row, low, high)
+    }</td><td>${escapeHtml(row.family)}</td>${
       columns.map(({ text }) => `<td class="number">${escapeHtml(text(row) ?? "")}</td>`).join("")
-    }<td><a href="${escapeHtml(encodeURI(row.report))}">${escapeHtml(row.notebook)}</a></td></tr>`
+    }<td><a href="${escapeHtml(encodeURI(row.report))}" title="${escapeHtml(row.notebook)}">${
+      escapeHtml(row.notebook.split("_")[0]!)
+    }</a></td></tr>`
   );
   const heads = columns.map(({ title }) => `<th scope="col" class="number">${title}</th>`).join("");
   const pictures = [
@@ -72,13 +77,13 @@ function groupHtml(group: readonly Entry[]): string {
     escapeHtml(splitText(split))
   }</h3><div class="scroll" tabindex="0" role="region" ` +
     `aria-label="${escapeHtml(splitText(split))}"><table>` +
-    `<thead><tr><th scope="col" class="number">#</th><th scope="col">approach</th><th scope="col">family</th>` +
+    `<thead><tr><th scope="col" class="number">#</th><th scope="col">approach</th>` +
     `<th scope="col" class="number">top-1 (%)</th><th scope="col"><span class="ends"><span>${
       formatValue(100 * low, 0)
     }` +
     `</span><span>${
       formatValue(100 * high, 0)
-    }&nbsp;%</span></span></th>${heads}<th scope="col">notebook</th></tr></thead>` +
+    }&nbsp;%</span></span></th><th scope="col">family</th>${heads}<th scope="col">notebook</th></tr></thead>` +
     `<tbody>${body.join("\n")}</tbody></table></div><figcaption>Profile ${profiles}; split ${
       split.hash.slice(0, 12)
     }.</figcaption></figure>${pictures ? `<div class="pareto">${pictures}</div>` : ""}`;
@@ -93,7 +98,7 @@ function rangeOf(rows: readonly Entry[]): [low: number, high: number] {
 }
 
 /** Width and height of a bar's picture, CSS pixels. */
-const BAR = { width: 140, height: 16 };
+const BAR = { width: 120, height: 16 };
 
 function intervalBar({ top1, top1_ci95: ends }: RecordedApproach, low: number, high: number): string {
   const at = (value: number) => (4 + (BAR.width - 8) * (value - low) / (high - low)).toFixed(1);
@@ -102,5 +107,5 @@ function intervalBar({ top1, top1_ci95: ends }: RecordedApproach, low: number, h
   return `<svg class="interval" width="${BAR.width}" height="${BAR.height}" role="img" aria-label="${label}">` +
     `<title>${label}</title><line class="axis" x1="4" x2="${BAR.width - 4}" y1="${middle}" y2="${middle}"/>` +
     `<line class="range" x1="${from}" x2="${to}" y1="${middle}" y2="${middle}"/>` +
-    `<circle cx="${at(top1)}" cy="${middle}" r="4"/></svg>`;
+    `<line class="value" x1="${at(top1)}" x2="${at(top1)}" y1="1" y2="${BAR.height - 1}"/></svg>`;
 }

@@ -66,16 +66,15 @@ export function paretoPicture<Ranked extends Row>(
     const { cost, value } = points[i]!;
     return at === 0 ? `M${fixed(x(cost))} ${fixed(y(value))}` : `H${fixed(x(cost))}V${fixed(y(value))}`;
   });
+  const places = points.map(({ cost, value }) => ({ x: x(cost), y: y(value) })), labels = labelPlaces(places);
   const shown = points.map(({ row, rank, cost, value }, i) => {
-    const [cx, cy] = [fixed(x(cost)), fixed(y(value))];
+    const [cx, cy] = [fixed(places[i]!.x), fixed(places[i]!.y)], [tx, ty] = [labels[i]!.x, labels[i]!.y].map(fixed);
     const label = `${rank}. ${row.name}: top-1 ${(100 * value).toFixed(1)} %, ${
       formatValue(cost, cost < 10 ? 2 : 1)
     } ${unit}`;
     return `<g class="point${onFront.has(i) ? " front" : ""}"><title>${escapeHtml(label)}</title>` +
       `<line x1="${cx}" x2="${cx}" y1="${fixed(y(row.top1_ci95[0]))}" y2="${fixed(y(row.top1_ci95[1]))}"/>` +
-      `<circle cx="${cx}" cy="${cy}" r="9"/><text x="${cx}" y="${
-        fixed(y(value) + 4)
-      }" text-anchor="middle">${rank}</text></g>`;
+      `<circle cx="${cx}" cy="${cy}" r="4.5"/><text x="${tx}" y="${ty}" text-anchor="middle">${rank}</text></g>`;
   });
   const without = rows.flatMap((row, i) => of(row) === undefined ? [i + 1] : []);
   const names = front.map((i) => `${points[i]!.rank}. ${points[i]!.row.name}`).map(escapeHtml).join("; ");
@@ -87,6 +86,32 @@ export function paretoPicture<Ranked extends Row>(
     `transform="rotate(-90 12 ${(TOP + HEIGHT - BOTTOM) / 2})">top-1 (%)</text></svg>` +
     `<figcaption>Numbers are ranks. No approach is both better and cheaper than those on the line: ${names}.` +
     `${without.length > 0 ? ` Not measured: ${without.join(", ")}.` : ""}</figcaption></figure>`;
+}
+
+/** A place on the drawing. */
+interface Place {
+  readonly x: number;
+  readonly y: number;
+}
+
+/** Where a label may stand from its point: its middle and base line. */
+const OFFSETS: readonly Place[] = [[0, -8], [11, 4], [-11, 4], [0, 17], [11, -8], [-11, -8], [11, 17], [-11, 17]]
+  .map(([x, y]) => ({ x: x!, y: y! }));
+
+/** A place beside each point for its number, where it covers as few points and other numbers as can be. */
+function labelPlaces(points: readonly Place[]): Place[] {
+  const placed: Place[] = [];
+  const isNear = (a: Place, b: Place) => Math.abs(a.x - b.x) < 14 && Math.abs(a.y - b.y) < 12;
+  for (const point of points) {
+    const covers = OFFSETS.map((offset) => {
+      const place = { x: point.x + offset.x, y: point.y + offset.y }, middle = { x: place.x, y: place.y - 4 };
+      const outside = place.y < TOP ? 1 : 0;
+      const others = points.filter((other) => other !== point && isNear(other, middle)).length;
+      return { place, count: outside + others + 2 * placed.filter((other) => isNear(other, place)).length };
+    });
+    placed.push(covers.reduce((best, each) => each.count < best.count ? each : best).place);
+  }
+  return placed;
 }
 
 /** 1, 2 and 5 times powers of ten within a range; only powers where it is wide. */
