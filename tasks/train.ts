@@ -15,6 +15,7 @@ import {
   type TrainOptions,
   type TrainResult,
 } from "../lib/experiment/mod.ts";
+import { type DistilledConfig, readDistilledConfig, trainDistilled } from "../lib/hybrid/mod.ts";
 import { plainTable, progress } from "../lib/notebook/mod.ts";
 import {
   type Device,
@@ -37,6 +38,13 @@ import {
 import { trainClipByFlags } from "./train/clip.ts";
 import { dataOf } from "./train/data_of.ts";
 import { kindOf } from "./train/kind_of.ts";
+
+/** Flags that only some kinds of settings have. */
+const FLAGS_OF_KINDS = {
+  teacher: ["student", "distilled"],
+  model: ["distilled", "fusion"],
+  encoder: ["distilled", "fusion"],
+} as const;
 
 /** The best checkpoint of a run, where the flag names one by its folder or (a part of) its id; else what it says. */
 async function firstWeights(given: string, runs: string): Promise<string> {
@@ -127,6 +135,21 @@ async function distill(options: Omit<DistillOptions, "teacher">, name: string): 
   return result;
 }
 
+/** Trains a student of several models' probabilities, and tells how good these are. */
+async function distilledBy(
+  options: Omit<TrainOptions, "config"> & { readonly config: DistilledConfig },
+  { teacher, model, encoder }: Readonly<Record<"teacher" | "model" | "encoder", string | undefined>>,
+): Promise<TrainResult> {
+  const teachers = teacher?.split(",").map((name) => name.trim()).filter((name) => name !== "");
+  const result = await trainDistilled({ ...options, teachers, model, encoder }).catch((error) => {
+    if (interrupt.exitStatus === undefined || error !== interrupt.signal.reason) throw error;
+    console.error("stopped before training; what the teachers said of whole splits is kept");
+    Deno.exit(interrupt.exitStatus);
+  });
+  console.error(`teacher ${result.teacher.name}: validation top-1 ${percent(result.teacher.validationTop1)} %`);
+  return result;
+}
+
 using interrupt = watchInterrupt(() =>
   console.error("\nfinishing the step, then a checkpoint; Ctrl-C again ends at once")
 );
@@ -169,9 +192,13 @@ await runCommand({
     },
     teacher: {
       type: "string",
-      value: "MODEL",
-      help: "whom a student (kind: student) learns from: a classifier's or an encoder's name, folder or run",
+      value: "MODEL,…",
+      help:
+        "whom a student learns from: kind student, a classifier's or an encoder's name, folder or run; kind distilled, " +
+        "classifiers and folders of hybrids, or a file of answers (default: as the settings say)",
     },
+    model: { type: "string", value: "NAME", help: "the picture network under a hybrid (default: pokedex-1025)" },
+    encoder: { type: "string", value: "NAME", help: "the encoder under a hybrid (default: pokedex-clip)" },
     seed: { type: "string", value: "N", help: "of weights, order and augmentation (default: the profile's)" },
     threads: { type: "string", value: "N", help: "CPU threads of a step (default: one a core)" },
     workers: { type: "string", value: "N", help: "workers that draw pictures (default: one for two cores, at most 4)" },
@@ -191,8 +218,11 @@ await runCommand({
     if (other) throw new InputError(`--find-rate: expected no --${other}, for it trains nothing, found both`);
     const profile = await readProfile(profileName);
     const kind = await kindOf(path);
-    if (flags.teacher !== undefined && kind !== "student") {
-      throw new InputError(`--teacher: expected none, for ${path} is not of kind: student, found "${flags.teacher}"`);
+    for (const [flag, kinds] of Object.entries(FLAGS_OF_KINDS) as [keyof typeof FLAGS_OF_KINDS, readonly string[]][]) {
+      if (flags[flag] === undefined || kinds.includes(kind ?? "")) continue;
+      throw new InputError(
+        `--${flag}: expected none, for ${path} is not of kind: ${kinds.join(" or ")}, found "${flags[flag]}"`,
+      );
     }
     if (kind === "clip") {
       const done = await trainClipByFlags(path, profile, { ...flags, device, engine }, interrupt);
@@ -206,7 +236,12 @@ await runCommand({
     if (student && (flags.teacher === undefined || flags["find-rate"])) {
       throw new InputError(`--teacher: expected a teacher and no --find-rate for the student of ${path}`);
     }
-    const settings: TrainingConfig = student ?? await readTrainingConfig(path, { profile: profile.name });
+    const distilled = kind === "distilled" ? await readDistilledConfig(path, { profile: profile.name }) : undefined;
+    if (distilled && flags["find-rate"]) {
+      throw new InputError(`--find-rate: expected settings without a teacher, found those of ${path}`);
+    }
+    const settings: TrainingConfig = student ?? distilled ??
+      await readTrainingConfig(path, { profile: profile.name });
     const lowest = Math.floor(settings.schedule.warmUpEpochs) + 1; // as the settings' schema has it
     const config: TrainingConfig = {
       ...settings,
@@ -245,6 +280,8 @@ await runCommand({
     };
     const result = student
       ? await distill({ ...own, config: { ...student, ...config } }, flags.teacher!)
+      : distilled
+      ? await distilledBy({ ...own, config: { ...distilled, ...config } }, flags)
       : await trainExperiment(own);
     console.error(resultText(result));
     if (result.model && flags.name !== undefined) {

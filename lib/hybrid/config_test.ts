@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
+import { readTrainingConfig } from "../experiment/mod.ts";
 import { readDistilledConfig } from "./distill/config.ts";
 import { fusionConfigSchema, readFusionConfig, unfrozenConfig } from "./fusion/config.ts";
 import { smallConfig } from "./fusion/fixture.ts";
@@ -9,19 +10,33 @@ import { smallConfig } from "./fusion/fixture.ts";
 const file = (name: string) => fileURLToPath(new URL(`../../configs/hybrid/${name}`, import.meta.url));
 
 Deno.test("the settings of fusion and distillation are read with every profile's overlay", async () => {
-  const widths: number[] = [], epochs: number[] = [];
+  const widths: number[] = [], epochs: number[] = [], students: number[] = [];
   for (const profile of [undefined, "smoke", "quick", "national"]) {
     const config = await readFusionConfig(file("fusion.yaml"), { profile });
     widths.push(config.fusion.width);
     const parts = ["backbone", "tower", "fusion"] as const;
-    const { optimizer, model } = unfrozenConfig(config, { size: 64, parts });
-    assert.equal(model.size, 64);
+    const { optimizer, model: { size } } = unfrozenConfig(config, { size: 64, parts });
+    assert.equal(size, 64);
     const expected = parts.filter((part) => config.unfrozen.rates[part] > 0);
     assert.deepEqual(optimizer.multipliers.map(({ pattern }) => pattern), expected.map((part) => `${part}/*`));
+    const student = await readDistilledConfig(file("k210_student.yaml"), { profile });
+    // The same network, augmentation and schedule as without a teacher.
+    const { model, data, optimizer: rates, schedule, training, prediction } = await readTrainingConfig(
+      fileURLToPath(new URL("../../configs/classifier/k210.yaml", import.meta.url)),
+      { profile },
+    );
+    assert.deepEqual(
+      { ...student, ...{ model, data, optimizer: rates, schedule, training, prediction } },
+      student,
+      profile,
+    );
+    assert.deepEqual(student.distillation.teachers, ["pokedex-1025"]);
+    students.push(student.training.epochs);
     epochs.push((await readDistilledConfig(file("distilled.yaml"), { profile })).training.epochs);
   }
   assert.deepEqual(widths, [512, 32, 256, 512]);
   assert.deepEqual(epochs, [10, 3, 20, 10]);
+  assert.deepEqual(students, [60, 3, 36, 60]);
 });
 
 Deno.test("settings that contradict each other are refused, saying what was expected", () => {

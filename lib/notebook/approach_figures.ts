@@ -10,6 +10,7 @@ import type {
 } from "../hybrid/mod.ts";
 import type { Displayable } from "./display.ts";
 import { Figure } from "./figure.ts";
+import type { ApproachFigures } from "./leaderboard.ts";
 import { table } from "./table.ts";
 
 const FAMILIES: Readonly<Record<Family, string>> = {
@@ -163,4 +164,12 @@ export function cascadeFigure(
       high: shares.map(({ ci95 }) => percent(ci95[1])),
     }],
   });
+}
+
+/** The rows as the leaderboard takes them. */
+export function approachRows({ rows }: Pick<ApproachComparison, "rows">): ApproachFigures[] {
+  return rows.map(({ name, kind, top1, top5, ece, cost: { parameters, bytes, operations, latency } }) => ({
+    ...{ name, family: kind, top1: top1.share, top1_ci95: [...top1.ci95], top5: top5.share, ece },
+    ...{ parameters, bytes, operations, latencyMs: latency },
+  }));
 }

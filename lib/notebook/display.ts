@@ -17,6 +17,7 @@ export const mime = {
   table: "application/vnd.pokedex.table+json",
   pictures: "application/vnd.pokedex.pictures+json",
   keyFigure: "application/vnd.pokedex.key-figure+json",
+  leaderboard: "application/vnd.pokedex.leaderboard+json",
   plotly: "application/vnd.plotly.v1+json",
 } as const;
 

@@ -23,9 +23,19 @@ export {
   type ExecuteOptions,
 } from "./execute.ts";
 export { type KeyFigure, keyFigure, type KeyFigureOptions } from "./key_figure.ts";
+export {
+  type Approach,
+  type ApproachFamily,
+  type ApproachFigures,
+  figuresOf,
+  leaderboard,
+  type RankedSplit,
+  splitOf,
+  splitOfCard,
+} from "./leaderboard.ts";
 export { networkDrawing, stageTable } from "./network_drawing.ts";
 export { type Picture, pictures, type PicturesOptions, type RawPicture } from "./pictures.ts";
-export { approachTable, cascadeFigure, fusionTable, paretoFigure } from "./approach_figures.ts";
+export { approachRows, approachTable, cascadeFigure, fusionTable, paretoFigure } from "./approach_figures.ts";
 export { clock, type Progress, progress, type ProgressOptions } from "./progress.ts";
 export { predictionPictures, type ShownPrediction } from "./prediction_pictures.ts";
 export { progressBars } from "./progress_bars.ts";

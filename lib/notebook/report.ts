@@ -7,12 +7,20 @@ import { asset } from "./asset.ts";
 import { escapeHtml } from "./display.ts";
 import type { CellFailure } from "./execute.ts";
 import type { KeyFigure } from "./key_figure.ts";
+import { rankingKey, type RecordedApproach } from "./leaderboard.ts";
 import type { CodeCell, Notebook } from "./notebook_file.ts";
 import { excerpt } from "./notebook_file.ts";
 import { clock } from "./progress.ts";
 import { highlightCode } from "./report_code.ts";
 import { type Heading, MarkdownRenderer } from "./report_markdown.ts";
-import { keyFigureHtml, needsPlotly, outputHtml, type PictureQuality, recordedFigure } from "./report_output.ts";
+import {
+  keyFigureHtml,
+  needsPlotly,
+  outputHtml,
+  type PictureQuality,
+  recordedApproaches,
+  recordedFigure,
+} from "./report_output.ts";
 import type { Provenance } from "./provenance.ts";
 
 /** A report's largest size, bytes. */
@@ -49,6 +57,13 @@ export function collectFigures(notebook: Notebook): KeyFigure[] {
     }
   }
   return [...byName.values()];
+}
+
+/** The leaderboard's rows of a notebook, in order; of two with one name on one split the later counts. */
+export function collectApproaches(notebook: Notebook): RecordedApproach[] {
+  const outputs = notebook.cells.flatMap((cell) => cell.cell_type === "code" ? cell.outputs : []);
+  const rows = outputs.flatMap(recordedApproaches);
+  return [...new Map(rows.map((row) => [`${rankingKey(row.split)}|${row.name}`, row])).values()];
 }
 
 /** The title of a notebook: its first heading of the first level. */

@@ -1,7 +1,8 @@
-/** `reports/index.html`: all reports with their key figures. */
+/** `reports/index.html`: the leaderboard of all approaches, and all reports with their key figures. */
 
 import { escapeHtml } from "./display.ts";
 import type { KeyFigure } from "./key_figure.ts";
+import { leaderboardHtml } from "./leaderboard_page.ts";
 import { clock } from "./progress.ts";
 import { page } from "./report.ts";
 import { keyFigureHtml } from "./report_output.ts";
@@ -19,7 +20,9 @@ export async function renderIndex(results: Results): Promise<string> {
     title: "Pokédex: reports",
     header: `<header><p class="eyebrow">Pokédex</p><h1>Reports</h1><dl class="facts">${facts}</dl></header>`,
     contents: "",
-    body: `<div class="reports">${cards.join("\n") || "<p>No notebook has run yet.</p>"}</div>`,
+    body: `${leaderboardHtml(results)}<div class="reports">${
+      cards.join("\n") || "<p>No notebook has run yet.</p>"
+    }</div>`,
     plotly: false,
     home: false,
   });

@@ -5,6 +5,7 @@ import sanitizeHtml from "sanitize-html";
 import { z } from "zod";
 import { escapeHtml, mime } from "./display.ts";
 import { figureDetail, figureValue, type KeyFigure } from "./key_figure.ts";
+import { approachSchema, type RecordedApproach } from "./leaderboard.ts";
 import { type Output, outputText } from "./notebook_file.ts";
 import { plainText } from "./report_code.ts";
 import { captionName } from "./plotly.ts";
@@ -62,6 +63,13 @@ export function recordedFigure(output: Output): KeyFigure | undefined {
   if (output.output_type !== "display_data" && output.output_type !== "execute_result") return undefined;
   const parsed = keyFigureData.safeParse(output.data[mime.keyFigure]);
   return parsed.success ? parsed.data as KeyFigure : undefined;
+}
+
+/** The rows of the leaderboard that an output records; a row that cannot be is left out. */
+export function recordedApproaches(output: Output): RecordedApproach[] {
+  if (output.output_type !== "display_data" && output.output_type !== "execute_result") return [];
+  const rows = output.data[mime.leaderboard];
+  return (Array.isArray(rows) ? rows : []).flatMap((row) => approachSchema.safeParse(row).data ?? []);
 }
 
 /** Whether a report with this output needs Plotly. */

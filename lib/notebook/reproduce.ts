@@ -5,7 +5,7 @@ import { InputError, lockFolder, removeTemporary, writeAtomic } from "../runtime
 import { type CellEvent, type CellFailure, executeNotebookFile } from "./execute.ts";
 import { readNotebook } from "./notebook_file.ts";
 import { gatherProvenance } from "./provenance.ts";
-import { collectFigures, notebookTitle, renderReport } from "./report.ts";
+import { collectApproaches, collectFigures, notebookTitle, renderReport } from "./report.ts";
 import { renderIndex } from "./report_index.ts";
 import { makeResult, mergeResults, type NotebookResult, readResults, type Results, writeResults } from "./results.ts";
 import { type Profile, readProfile } from "../experiment/mod.ts";
@@ -79,7 +79,10 @@ async function runAll(
       await renderReport({ notebook, name, provenance, seconds, cellSeconds: execution.cellSeconds, failure }),
     );
     const title = notebookTitle(notebook, name);
-    const result = makeResult({ title, seconds, report, failure, figures: collectFigures(notebook), provenance });
+    const result = makeResult({
+      ...{ title, seconds, report, failure, provenance },
+      ...{ figures: collectFigures(notebook), approaches: collectApproaches(notebook) },
+    });
     if (failure) failures.push(failureLine(path, failure));
     // after each notebook, so that a run that is killed leaves what it has
     notebooks = { ...notebooks, [name]: result };

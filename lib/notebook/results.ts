@@ -3,6 +3,7 @@
 import { join } from "node:path";
 import { z } from "zod";
 import { exists, InputError, readJson, writeAtomic } from "../runtime/mod.ts";
+import { approachSchema, type RecordedApproach } from "./leaderboard.ts";
 import type { KeyFigure } from "./key_figure.ts";
 import type { Provenance } from "./provenance.ts";
 
@@ -30,6 +31,8 @@ const notebookSchema = z.object({
   /** The failing cell (counted from 1) and its one-line cause. */
   failure: z.object({ cell: z.number(), cause: z.string() }).optional(),
   figures: z.array(figureSchema),
+  /** Rows of the leaderboard; older files have none. */
+  approaches: z.array(approachSchema).default([]),
 });
 
 const resultsSchema = z.object({
@@ -83,10 +86,12 @@ export function makeResult(
     readonly report: string;
     readonly failure?: { readonly cell: number; readonly cause: string } | undefined;
     readonly figures: readonly KeyFigure[];
+    readonly approaches?: readonly RecordedApproach[] | undefined;
     readonly provenance: Provenance;
   },
 ): NotebookResult {
-  const { title, seconds, report, failure, figures, provenance: { profile, seed, commit, date } } = entry;
+  const { title, seconds, report, failure, figures, approaches = [], provenance: { profile, seed, commit, date } } =
+    entry;
   return {
     status: failure ? "failed" : "ok",
     title,
@@ -94,5 +99,6 @@ export function makeResult(
     ...{ profile, seed, commit, date, report },
     ...(failure ? { failure: { cell: failure.cell, cause: failure.cause } } : {}),
     figures: figureSchema.array().parse(figures),
+    approaches: approachSchema.array().parse(approaches),
   };
 }

@@ -1,7 +1,14 @@
 /** Ways to classify a picture, all asked alike: networks of pictures, language, and what joins them. */
 
-import { judgeClassification, type Scores, softmaxOf } from "../../evaluate/mod.ts";
-import { judgeModel, type OpenedModel, splitPictures } from "../../experiment/mod.ts";
+import {
+  fitTemperature,
+  judgeClassification,
+  logarithms,
+  properScores,
+  type Scores,
+  softmaxOf,
+} from "../../evaluate/mod.ts";
+import { isClassifier, judgeModel, type OpenedModel, splitPictures } from "../../experiment/mod.ts";
 import { fromFile } from "../../onnx/mod.ts";
 import { InputError, type Tensor } from "../../runtime/mod.ts";
 import { type Encoder, type FittedAdapter, zeroShotProbabilities } from "../../vlm/mod.ts";
@@ -15,9 +22,26 @@ import type { PictureView } from "./picture_view.ts";
 /** What a way stands on. "distilled" has learned from a hybrid and is a network of pictures when it runs. */
 export type Family = "pictures" | "language" | "hybrid" | "distilled";
 
+/** What a way is. */
+export type Kind =
+  | "detector"
+  | "classifier"
+  | "zero-shot"
+  | "adapter"
+  | "hybrid"
+  | "ensemble"
+  | "cascade"
+  | "distilled";
+
+const FAMILIES: Readonly<Record<Kind, Family>> = {
+  ...{ detector: "pictures", classifier: "pictures", "zero-shot": "language", adapter: "language" },
+  ...{ hybrid: "hybrid", ensemble: "hybrid", cascade: "hybrid", distilled: "distilled" },
+};
+
 /** A way to classify. */
 export interface Approach {
   readonly name: string;
+  readonly kind: Kind;
   readonly family: Family;
   readonly costs: Costs;
   /** Probabilities [pictures, species] in the order of the view's features. A view is looked at once. */
@@ -26,13 +50,14 @@ export interface Approach {
 
 /** An approach that remembers what it said of a view. */
 function approach(
-  { scores, ...about }: Pick<Approach, "name" | "family" | "costs"> & {
+  { scores, ...about }: Pick<Approach, "name" | "kind" | "costs"> & {
     readonly scores: (view: PictureView) => Promise<Scores>;
   },
 ): Approach {
   const known = new Map<PictureView, Promise<Scores>>();
   return {
     ...about,
+    family: FAMILIES[about.kind],
     scores(view) {
       const found = known.get(view) ?? scores(view);
       known.set(view, found);
@@ -46,10 +71,10 @@ export function networkApproach(
   name: string,
   model: OpenedModel,
   cost: CostPart,
-  { family = "pictures" }: { readonly family?: Family } = {},
+  { kind = isClassifier(model.card.decode.family) ? "classifier" : "detector" }: { readonly kind?: Kind } = {},
 ): Approach {
   return approach({
-    ...{ name, family, costs: { always: [cost] } },
+    ...{ name, kind, costs: { always: [cost] } },
     async scores({ dataset, split, features }) {
       const { distributions: { probabilities }, labels, facts } = await judgeModel(
         model,
@@ -70,9 +95,9 @@ export function zeroShotApproach(
   texts: Tensor<"float32">,
   costs: Costs,
 ): Approach {
-  const family = "language";
+  const kind = "zero-shot";
   return approach({
-    ...{ name, family, costs },
+    ...{ name, kind, costs },
     scores: ({ features: { embedding } }) => zeroShotProbabilities(embedding, texts, logitScale),
   });
 }
@@ -80,7 +105,7 @@ export function zeroShotApproach(
 /** A fitted adapter of embeddings. */
 export function adapterApproach(name: string, fitted: FittedAdapter, costs: Costs): Approach {
   return approach({
-    ...{ name, family: "language", costs },
+    ...{ name, kind: "adapter", costs },
     async scores({ features: { embedding, dex } }) {
       return softmaxOf({ values: (await fitted.logits(embedding)).data, classes: dex.length });
     },
@@ -92,10 +117,10 @@ export function fusionApproach(
   name: string,
   graph: string,
   costs: Costs,
-  { family = "hybrid" }: { readonly family?: Family } = {},
+  { kind = "hybrid" }: { readonly kind?: Kind } = {},
 ): Approach {
   return approach({
-    ...{ name, family, costs },
+    ...{ name, kind, costs },
     async scores({ features }) {
       return softmaxOf((await logitsOf(await fromFile(graph), [features]))[0]!);
     },
@@ -111,7 +136,7 @@ export async function lateApproach(
   const all = (view: PictureView) => Promise.all(parts.map((part) => part.scores(view)));
   const fusion = fitLateFusion(await all(validation), validation.features.labels);
   const own = approach({
-    ...{ name, family: "hybrid", costs: { always: parts.flatMap(({ costs }) => costs.always) } },
+    ...{ name, kind: "ensemble", costs: { always: parts.flatMap(({ costs }) => costs.always) } },
     scores: async (view) => fuseLate(fusion, await all(view)),
   });
   return { ...own, fusion };
@@ -140,7 +165,7 @@ export async function cascadeApproach(
     });
   const chosen = chooseThreshold(await curveOf(validation), loss === undefined ? {} : { loss });
   const own = approach({
-    ...{ name, family: "hybrid", costs: { always, sometimes: { share: chosen.asked, parts } } },
+    ...{ name, kind: "cascade", costs: { always, sometimes: { share: chosen.asked, parts } } },
     scores: async (view) => cascadeAnswers(await cheap.scores(view), await dear.scores(view), chosen.threshold),
   });
   return { ...own, chosen, curve: curveOf };
@@ -160,12 +185,27 @@ export async function rightAnswers({ scores }: Pick<Approach, "scores">, view: P
   return Array.from(judgeClassification(await scores(view), view.features.labels).ranks, (rank) => rank === 0);
 }
 
-/** The way that is right most often, the first of equals. Throws InputError without any. */
+/** The way that is right most often; of equals that with the smaller negative log-likelihood. Throws InputError without any. */
 export async function bestOf<Way extends Approach>(ways: readonly Way[], validation: PictureView): Promise<Way> {
-  const counts = await Promise.all(
-    ways.map(async (way) => (await rightAnswers(way, validation)).filter(Boolean).length),
+  const { labels } = validation.features;
+  const judged = await Promise.all(
+    ways.map(async (way) => ({ way, ...figuresOf(await way.scores(validation), labels) })),
   );
-  const best = ways[counts.indexOf(Math.max(...counts))];
-  if (!best) throw new InputError("comparison: expected at least one way, found none");
-  return best;
+  const [first, ...others] = judged;
+  if (!first) throw new InputError("comparison: expected at least one way, found none");
+  return others.reduce((top, each) => isBetter(each, top) ? each : top, first).way;
+}
+
+/** Whether figures of validation are better. */
+export function isBetter(
+  a: { readonly top1: number; readonly nll: number },
+  b: { readonly top1: number; readonly nll: number },
+): boolean {
+  return a.top1 > b.top1 || a.top1 === b.top1 && a.nll < b.nll;
+}
+
+/** Top-1 and, at the temperature that fits, the negative log-likelihood. */
+export function figuresOf(scores: Scores, labels: Int32Array): { readonly top1: number; readonly nll: number } {
+  const { nll } = properScores(softmaxOf(logarithms(scores), fitTemperature(logarithms(scores), labels)), labels);
+  return { top1: judgeClassification(scores, labels).top1.share, nll };
 }

@@ -12,7 +12,7 @@ import {
 } from "../../evaluate/mod.ts";
 import { InputError, type ProgressListener } from "../../runtime/mod.ts";
 import { compareRight, type Comparison } from "../overlap.ts";
-import type { Approach, Family } from "./approach.ts";
+import { type Approach, type Family, figuresOf, isBetter, type Kind } from "./approach.ts";
 import type { CorruptedPictures } from "./corrupted_pictures.ts";
 import { type Cost, totalCost } from "./cost.ts";
 import type { PictureView } from "./picture_view.ts";
@@ -20,9 +20,10 @@ import type { PictureView } from "./picture_view.ts";
 /** What a way is worth. Shares in 0 … 1. */
 export interface ComparedApproach {
   readonly name: string;
+  readonly kind: Kind;
   readonly family: Family;
-  /** Top-1 on validation. */
-  readonly validation: number;
+  /** On validation: top-1, and the mean negative log-likelihood (nats) at the temperature that fits. */
+  readonly validation: { readonly top1: number; readonly nll: number };
   /** On test. */
   readonly top1: Share;
   readonly top5: Share;
@@ -80,7 +81,7 @@ export async function compareApproaches(
   const best = (what: string, families: readonly Family[]) => {
     const own = judged.filter(({ family }) => families.includes(family));
     if (own.length === 0) throw new InputError(`comparison: expected at least one ${what}, found none`);
-    return own.reduce((top, row) => row.validation > top.validation ? row : top);
+    return own.reduce((top, row) => isBetter(row.validation, top.validation) ? row : top);
   };
   const single = best("single model", ["pictures", "language"]), hybrid = best("hybrid", ["hybrid"]);
   return {
@@ -110,7 +111,7 @@ export function onlyRight({ rows }: Pick<ApproachComparison, "rows">, name: stri
 }
 
 async function judge(
-  { name, family, costs, scores }: Approach,
+  { name, kind, family, costs, scores }: Approach,
   { validation, test, corrupted }: Omit<CompareApproachesOptions, "onProgress">,
 ): Promise<Omit<ComparedApproach, "against" | "onFront">> {
   const chosen = await scores(validation),
@@ -119,8 +120,8 @@ async function judge(
   const { top1, top5, ranks, predicted } = judgeClassification(probabilities, test.features.labels);
   const right = Array.from(ranks, (rank) => rank === 0);
   return {
-    ...{ name, family, top1, top5, right, predicted: Array.from(predicted), cost: totalCost(costs) },
-    validation: judgeClassification(chosen, validation.features.labels).top1.share,
+    ...{ name, kind, family, top1, top5, right, predicted: Array.from(predicted), cost: totalCost(costs) },
+    validation: figuresOf(chosen, validation.features.labels),
     ece: reliability(confidencesOf(probabilities), right).ece,
     ...(corrupted ? { corrupted: await robustnessOf(scores, corrupted, { test, right }) } : {}),
   };

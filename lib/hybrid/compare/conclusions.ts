@@ -27,7 +27,8 @@ export const STUDENT_GOAL = { gain: 0.9, latency: 1.2 } as const;
 
 const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 const points = (difference: number) => `${(100 * difference).toFixed(1).replace("-", "−")}`;
-const times = (ratio: number) => `${ratio < 10 ? ratio.toFixed(1) : ratio.toFixed(0)} times`;
+const times = (ratio: number) =>
+  `${ratio < 0.095 ? ratio.toPrecision(1) : ratio < 10 ? ratio.toFixed(1) : ratio.toFixed(0)} times`;
 const chance = (p: number) => `McNemar's p ${p < 1e-3 ? "below 0.001" : p.toFixed(3)}`;
 const within = ({ difference, ci95: [low, high], p }: Comparison) =>
   `${points(difference)} points [${points(low)}, ${points(high)}], ${chance(p)}`;
@@ -81,7 +82,7 @@ function ceilingOf(
       : used < 0
       ? `lies ${points(-used)} points below it`
       : "has none of that"
-  }. ${overlap[0]!.toUpperCase()}${overlap.slice(1)}.`;
+  }. On these pictures ${overlap}.`;
 }
 
 function costOf(hybrid: ComparedApproach, single: ComparedApproach): string {

@@ -9,6 +9,7 @@ export {
   cascadeApproach,
   type Family,
   fusionApproach,
+  type Kind,
   lateApproach,
   networkApproach,
   rightAnswers,

@@ -5,6 +5,8 @@ import { isClassifier, mixingTransform, overlayPath, trainingConfigSchema } from
 import { exists, readConfig } from "../../runtime/mod.ts";
 
 const distillation = z.strictObject({
+  /** Names or folders of the models whose mean answers teach, or a file of answers; see `askTeachers`. Default: as `--teacher` says. */
+  teachers: z.array(z.string().min(1)).min(1).optional(),
   /** T; see `distillation` of lib/train. */
   temperature: z.number().positive().default(4),
   /** α: what the teacher counts, the labels 1 − α. */

@@ -23,6 +23,7 @@ export {
   readHybrid,
   writeHybrid,
 } from "./hybrid_classifier.ts";
+export { hybridFeatures, type HybridFeaturesOptions } from "./hybrid_features.ts";
 export { featureGraph, type JoinedGraph, joinedGraph, type JoinedGraphOptions, type Part } from "./joined_graph.ts";
 export { fusionLoss } from "./loss.ts";
 export { type Moments, momentsOf, standardised } from "./standardise.ts";

@@ -218,7 +218,7 @@ async function logitsBy(
 }
 
 /** Logits of all pictures, some at a time. */
-async function inBatches(
+export async function inBatches(
   { labels, dex }: Pick<HybridFeatures, "labels" | "dex">,
   logitsOf: (rows: readonly number[]) => Promise<Tensor>,
 ): Promise<Scores> {
