@@ -2,7 +2,7 @@
 
 import { ancestors, elementCount, elementSize, type Graph, isStatic, type Node, type Value } from "../onnx/mod.ts";
 
-import { type CountOptions, withSizes } from "./flops.ts";
+import { type CountOptions, weightKinds, withSizes } from "./flops.ts";
 
 /** Bytes that one run moves. */
 export interface Traffic {
@@ -21,7 +21,7 @@ const VIEWS = new Set(["Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity",
  */
 export function countTraffic(graph: Graph, options: CountOptions = {}): Traffic {
   const sized = withSizes(graph, options);
-  const weights = sized.initialisers.reduce(
+  const weights = [...weightKinds(sized).keys()].reduce(
     (sum, { tensor }) => sum + tensor!.data.length * elementSize(tensor!.dtype),
     0,
   );

@@ -51,7 +51,7 @@ export function approachTable({ rows, pictures, species, bestSingle }: ApproachC
         { key: "interval", title: "95 %" },
         { key: "top5", title: "top-5", unit: "%", decimals: 1 },
         { key: "ece", title: "ECE", unit: "%", decimals: 1 },
-        { key: "corrupted", unit: "%", decimals: 1 },
+        ...rows.some(({ corrupted }) => corrupted) ? [{ key: "corrupted", unit: "%", decimals: 1 }] : [],
         { key: "parameters", unit: "M", decimals: 2 },
         { key: "size", unit: "MB", decimals: 2 },
         { key: "latency", unit: "ms", decimals: 2 },
@@ -64,7 +64,7 @@ export function approachTable({ rows, pictures, species, bestSingle }: ApproachC
           pictures.toLocaleString("en-US")
         } test pictures. * nothing is both faster and more accurate. ` +
         `The best single model on validation is ${bestSingle}. Costs are of one picture on one thread, without decoding it; a cascade's are means. ` +
-        "Corrupted: top-1 on corrupted test pictures. Energy: operations and bytes at published picojoules, to compare by, not measured.",
+        "Energy: operations and bytes at published picojoules, to compare by, not measured.",
     },
   );
 }

@@ -1,6 +1,6 @@
 /** What the numbers of a comparison say, in sentences that are made from them. */
 
-import type { Comparison } from "../overlap.ts";
+import { compareRight, type Comparison } from "../overlap.ts";
 import { type ApproachComparison, type ComparedApproach, rowOf } from "./compare_approaches.ts";
 
 /** What is concluded from. */
@@ -70,7 +70,7 @@ function ceilingOf(
   const n = both + onlyFirst + onlySecond + neither, best = Math.max(both + onlyFirst, both + onlySecond) / n;
   const room = oracle.share - best, used = hybrid.top1.share - best;
   const overlap =
-    `${first} alone is right about ${onlyFirst}, ${second} alone about ${onlySecond}, both are wrong about ${neither} of ${
+    `only ${first} is right about ${onlyFirst}, only ${second} about ${onlySecond}, both are wrong about ${neither} of ${
       n.toLocaleString("en-US")
     }`;
   if (room === 0) return `There was nothing to gain by choosing between them: ${overlap}.`;
@@ -131,12 +131,13 @@ function studentOf(
 ): string {
   const lead = distilled.top1.share - alone.top1.share, slower = distilled.cost.latency / single.cost.latency;
   const gain = hybrid.top1.share - single.top1.share, own = distilled.top1.share - single.top1.share;
-  const kept = lead > 0
-    ? `It beats the same network trained alone and is kept`
-    : lead < 0
-    ? `It does not beat the same network trained alone and is not kept`
-    : `It is as good as the same network trained alone and is not kept`;
-  const figures = `${percent(distilled.top1.share)} against ${percent(alone.top1.share)}, ${points(lead)} points`;
+  const paired = compareRight(distilled.right, alone.right);
+  const kept = lead <= 0
+    ? "It does not beat the same network trained alone and is not kept"
+    : verdictOf(paired) === "more"
+    ? "It beats the same network trained alone and is kept"
+    : "It is ahead of the same network trained alone and is kept, but these pictures cannot tell the two apart";
+  const figures = `${percent(distilled.top1.share)} against ${percent(alone.top1.share)}, ${within(paired)}`;
   const goal = gain <= 0
     ? "there is no gain of the hybrid that it could keep"
     : own >= STUDENT_GOAL.gain * gain && slower <= STUDENT_GOAL.latency
