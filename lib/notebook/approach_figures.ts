@@ -22,26 +22,16 @@ const FAMILIES: Readonly<Record<Family, string>> = {
 
 const percent = (share: number) => 100 * share;
 const span = ([low, high]: readonly [number, number]) =>
-  [low, high].map((end) => percent(end).toFixed(1).replace("-", "−")).join(" … ");
+  [low, high].map((end) => percent(end).toFixed(1).replace("-", "−")).join("\u00a0…\u00a0");
 const chance = (p: number) => p < 1e-3 ? "< 0.001" : p.toFixed(3);
 
-/** One row a way: accuracy, calibration, robustness, and what it costs. */
+/** One row a way: accuracy, calibration, robustness, and the difference to the best single model. */
 export function approachTable({ rows, pictures, species, bestSingle }: ApproachComparison): Displayable {
   return table(
-    rows.map(({ name, family, top1, top5, ece, corrupted, cost, onFront }) => ({
-      name: onFront ? `${name} *` : name,
-      family: FAMILIES[family],
-      top1: percent(top1.share),
-      interval: span(top1.ci95),
-      top5: percent(top5.share),
-      ece: percent(ece),
-      corrupted: corrupted && percent(corrupted.share),
-      parameters: cost.parameters / 1e6,
-      size: cost.bytes / 1e6,
-      latency: cost.latency,
-      operations: cost.operations / 1e6,
-      moved: cost.moved / 1e6,
-      energy: cost.energy,
+    rows.map(({ name, family, top1, top5, ece, corrupted, against }) => ({
+      ...{ name, family: FAMILIES[family], top1: percent(top1.share), interval: span(top1.ci95) },
+      ...{ top5: percent(top5.share), ece: percent(ece), corrupted: corrupted && percent(corrupted.share) },
+      ...(name === bestSingle ? {} : { difference: percent(against.difference), paired: span(against.ci95) }),
     })),
     {
       columns: [
@@ -52,6 +42,27 @@ export function approachTable({ rows, pictures, species, bestSingle }: ApproachC
         { key: "top5", title: "top-5", unit: "%", decimals: 1 },
         { key: "ece", title: "ECE", unit: "%", decimals: 1 },
         ...rows.some(({ corrupted }) => corrupted) ? [{ key: "corrupted", unit: "%", decimals: 1 }] : [],
+        ...rows.length > 1
+          ? [{ key: "difference", title: "points", decimals: 1 }, { key: "paired", title: "95 % of these" }]
+          : [],
+      ],
+      caption:
+        `${species}-way on the same ${pictures.toLocaleString("en-US")} test pictures. Points: to ${bestSingle}, ` +
+        "the best single model on validation, with the interval of the pairs.",
+    },
+  );
+}
+
+/** One row a way: what it costs. */
+export function costTable({ rows }: Pick<ApproachComparison, "rows">): Displayable {
+  return table(
+    rows.map(({ name, cost, onFront }) => ({
+      ...{ name: onFront ? `${name} *` : name, parameters: cost.parameters / 1e6, size: cost.bytes / 1e6 },
+      ...{ latency: cost.latency, operations: cost.operations / 1e6, moved: cost.moved / 1e6, energy: cost.energy },
+    })),
+    {
+      columns: [
+        { key: "name", title: "" },
         { key: "parameters", unit: "M", decimals: 2 },
         { key: "size", unit: "MB", decimals: 2 },
         { key: "latency", unit: "ms", decimals: 2 },
@@ -60,11 +71,8 @@ export function approachTable({ rows, pictures, species, bestSingle }: ApproachC
         { key: "energy", title: "energy proxy", unit: "mJ", decimals: 2 },
       ],
       caption:
-        `${species}-way on the same ${
-          pictures.toLocaleString("en-US")
-        } test pictures. * nothing is both faster and more accurate. ` +
-        `The best single model on validation is ${bestSingle}. Costs are of one picture on one thread, without decoding it; a cascade's are means. ` +
-        "Energy: operations and bytes at published picojoules, to compare by, not measured.",
+        "Of one picture on one thread, without decoding it; a cascade's are means. * nothing is both faster and more accurate. " +
+        "Energy: operations and moved bytes at published picojoules, to compare by, not measured.",
     },
   );
 }

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { shareOf } from "../evaluate/mod.ts";
 import { type ApproachComparison, type ComparedApproach, compareRight } from "../hybrid/mod.ts";
-import { approachRows, approachTable, cascadeFigure, paretoFigure } from "./approach_figures.ts";
-import { jupyterDisplay } from "./display.ts";
+import { approachRows, approachTable, cascadeFigure, costTable, paretoFigure } from "./approach_figures.ts";
+import { type Displayable, jupyterDisplay } from "./display.ts";
 import { makeApproach } from "./leaderboard.ts";
 
 const right = [true, true, false, false];
@@ -17,15 +17,21 @@ const comparison: ApproachComparison = {
   ...{ bestSingle: "net", bestHybrid: "both", pictures: 4, species: 3 },
 };
 
-Deno.test("the table gives percent, millions and milliseconds, and marks the front", async () => {
-  const text = String((await approachTable(comparison)[jupyterDisplay]())["text/plain"]);
-  assert.match(
-    text,
-    /net \*\s+pictures alone\s+50\.0\s+15\.0 … 85\.0\s+100\.0\s+12\.5\s+1\.50\s+2\.00\s+1\.00\s+3\.0\s+4\.0\s+0\.25/,
-  );
-  assert.match(text, /both\s+hybrid/);
-  assert.match(text, /3-way on the same 4 test pictures/);
+const textOf = async (shown: Displayable) =>
+  String((await shown[jupyterDisplay]())["text/plain"]).replaceAll("\u00a0", " ");
+
+Deno.test("the table gives percent, and the difference to the best single model for all but itself", async () => {
+  const text = await textOf(approachTable(comparison));
+  assert.match(text, /net\s+pictures alone\s+50\.0\s+15\.0 … 85\.0\s+100\.0\s+12\.5\s*\n/);
+  assert.match(text, /both\s+hybrid\s+50\.0\s+15\.0 … 85\.0\s+100\.0\s+12\.5\s+0\.0\s+−?\d+\.\d … \d+\.\d/);
+  assert.match(text, /3-way on the same 4 test pictures\. Points: to net/);
   assert.doesNotMatch(text, /corrupted/i); // nothing was
+});
+
+Deno.test("costs are in millions and milliseconds, and the front is marked", async () => {
+  const text = await textOf(costTable(comparison));
+  assert.match(text, /net \*\s+1\.50\s+2\.00\s+1\.00\s+3\.0\s+4\.0\s+0\.25/);
+  assert.match(text, /both\s+1\.50\s+2\.00\s+8\.00/);
 });
 
 Deno.test("accuracy against time has a series a family, and its caption names the front alone", () => {
