@@ -1,20 +1,22 @@
 /** `deno task export`: a model as a package for a target. */
 
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import {
   CALIBRATION_METHODS,
   exportK210,
   exportQuantized,
   exportTarget,
   framesText,
+  IMPORTANCES,
   K210,
   type K210Loader,
+  pruneModel,
   TARGETS,
   writeNewKey,
 } from "../lib/deploy/mod.ts";
-import { copyPackage, openDataset, type OpenedModel, openModel } from "../lib/experiment/mod.ts";
+import { copyPackage, defaultModel, openDataset, type OpenedModel, openModel } from "../lib/experiment/mod.ts";
 import { progress } from "../lib/notebook/mod.ts";
-import { InputError, integerFlag, runCommand } from "../lib/runtime/mod.ts";
+import { InputError, integerFlag, runCommand, watchInterrupt, WorkError } from "../lib/runtime/mod.ts";
 import { exportClip } from "../lib/vlm/mod.ts";
 import { clipOf } from "./evaluate/clip.ts";
 
@@ -43,6 +45,21 @@ await runCommand({
     data: { type: "string", value: "DIR", default: "data", help: "int8-static, k210: the data set to calibrate on" },
     calibration: { type: "string", value: "NAME", default: "percentile", help: CALIBRATION_METHODS.join(", ") },
     calibrate: { type: "string", value: "N", default: "128", help: "pictures of the train split for the ranges" },
+    prune: {
+      type: "string",
+      value: "SHARE",
+      help: "onnx: take channels away until this share of the multiplications is left",
+    },
+    importance: {
+      type: "string",
+      value: "NAME",
+      help: `with --prune: how channels are chosen, ${IMPORTANCES.join(", ")} (default: taylor, on pictures of --data)`,
+    },
+    epochs: {
+      type: "string",
+      value: "N",
+      help: "with --prune: fine-tune on --data for so many, a run that is resumed (default: 0)",
+    },
     loader: {
       type: "string",
       value: "NAME",
@@ -93,9 +110,10 @@ await runCommand({
       throw new InputError("deno task export: expected --pictures and --licence together, found one of them");
     }
     const { quantized, batch, budget, version, rollout, sign, "update-url": updateUrl, loader } = settings;
-    const own = target === "k210" ? { pictures } : { loader };
+    const { prune, importance, epochs } = settings, pruning = { prune, importance, epochs };
+    const own = target === "k210" ? { pictures, ...pruning } : { loader };
     const foreign = device
-      ? { pictures, ...device === "tensorrt" ? {} : { batch }, ...device === "web" ? {} : { budget } }
+      ? { ...pruning, pictures, ...device === "tensorrt" ? {} : { batch }, ...device === "web" ? {} : { budget } }
       : { quantized, batch, budget, version, rollout, sign, "update-url": updateUrl };
     const [wrong] = Object.entries({ ...own, ...foreign }).filter(([, value]) => value !== undefined);
     if (wrong) throw new InputError(`--${wrong[0]}: expected another target, found "${target}"`);
@@ -113,6 +131,10 @@ await runCommand({
       const bytes = Object.values(card.files).reduce((sum, file) => sum + file.bytes, 0);
       console.error(`${folder}: ${(bytes / 1e6).toFixed(2)} MB, ${card.weights} weights`);
       return { folder, bytes, files: card.files, weights: card.weights };
+    }
+    if (prune !== undefined) return await toPruned({ model, out, data, runs, kept, pictures, licence, ...pruning });
+    if (importance ?? epochs) {
+      throw new InputError(`--${importance === undefined ? "epochs" : "importance"}: expected --prune too, found none`);
     }
     const method = CALIBRATION_METHODS.find((name) => name === calibration);
     if (!method) {
@@ -167,6 +189,50 @@ await runCommand({
     return { folder: file, bytes, sha256, weights: card.weights, ...(quantization ? { quantization } : {}) };
   },
 });
+
+/** Writes the package of the model with fewer channels. */
+async function toPruned({ model, out, data, runs, kept, pictures, licence, prune, importance, epochs = "0" }: {
+  readonly model: string | undefined;
+  readonly out: string | undefined;
+  readonly data: string;
+  readonly runs: string;
+  readonly kept: typeof WEIGHTS[number] | undefined;
+  readonly pictures: string | undefined;
+  readonly licence: string | undefined;
+  readonly prune: string | undefined;
+  readonly importance: string | undefined;
+  readonly epochs: string | undefined;
+}) {
+  const share = Number(prune), count = integerFlag("epochs", epochs, 0);
+  if (prune?.trim() === "" || !(share > 0 && share < 1)) {
+    throw new InputError(`--prune: expected a share between 0 and 1, found "${prune}"`);
+  }
+  const known = IMPORTANCES.find((name) => name === (importance ?? "taylor"));
+  if (!known) throw new InputError(`--importance: expected ${IMPORTANCES.join(", ")}, found "${importance}"`);
+  if (kept === "int8-static") {
+    throw new InputError("--weights int8-static: expected a model that is pruned already, found --prune");
+  }
+  const place = model ?? await defaultModel({ runs }), folder = out ?? join("models", `${basename(place)}-pruned`);
+  using interrupt = watchInterrupt(() =>
+    console.error("\nfinishing the step, then a checkpoint; Ctrl-C again ends at once")
+  );
+  const { model: made, pruned } = await pruneModel({
+    ...{ model: place, folders: { runs }, out: folder, share, importance: known, weights: kept, dataFolder: data },
+    ...(pictures !== undefined && licence !== undefined ? { provenance: { pictures, licence } } : {}),
+    fineTune: count === 0 ? undefined : {
+      ...{ epochs: count, runsFolder: runs, resume: "auto", signal: interrupt.signal },
+      ...{ warn: console.error, onProgress: progress("prune") },
+    },
+  });
+  if (!made) throw new WorkError("fine-tuning: expected it to end, found it interrupted; the same command goes on");
+  const { card: { file: { bytes, sha256 }, pruning, metrics, weights } } = made;
+  console.error(
+    `${folder}: ${(100 * pruned.left / pruned.macs).toFixed(1)} % of the multiplications, ` +
+      `${(pruned.parametersLeft / 1e6).toFixed(2)} of ${(pruned.parameters / 1e6).toFixed(2)} million weights, ` +
+      `${(bytes / 1e6).toFixed(2)} MB`,
+  );
+  return { folder, bytes, sha256, weights, pruning, metrics, groups: pruned.groups };
+}
 
 /** Writes the folder for the K210's compiler and board. */
 async function toK210(

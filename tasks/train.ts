@@ -36,6 +36,7 @@ import {
   readStudentConfig,
 } from "../lib/vlm/mod.ts";
 import { trainClipByFlags } from "./train/clip.ts";
+import { trainFusionByFlags } from "./train/fusion.ts";
 import { dataOf } from "./train/data_of.ts";
 import { kindOf } from "./train/kind_of.ts";
 
@@ -197,6 +198,10 @@ await runCommand({
         "whom a student learns from: kind student, a classifier's or an encoder's name, folder or run; kind distilled, " +
         "classifiers and folders of hybrids, or a file of answers (default: as the settings say)",
     },
+    unfrozen: {
+      type: "boolean",
+      help: "kind fusion: then also train network, encoder and fusion together, on pictures",
+    },
     model: { type: "string", value: "NAME", help: "the picture network under a hybrid (default: pokedex-1025)" },
     encoder: { type: "string", value: "NAME", help: "the encoder under a hybrid (default: pokedex-clip)" },
     seed: { type: "string", value: "N", help: "of weights, order and augmentation (default: the profile's)" },
@@ -232,6 +237,15 @@ await runCommand({
       }
       return done;
     }
+    if (kind === "fusion") {
+      const { document, finished } = await trainFusionByFlags(path, profile, { ...flags, device, engine }, interrupt);
+      if (interrupt.exitStatus !== undefined && !finished) {
+        if (flags.json) console.log(JSON.stringify(document, null, 2));
+        Deno.exit(interrupt.exitStatus);
+      }
+      return document;
+    }
+    if (flags.unfrozen) throw new InputError(`--unfrozen: expected settings of kind: fusion, found ${path}`);
     const student = kind === "student" ? await readStudentConfig(path, { profile: profile.name }) : undefined;
     if (student && (flags.teacher === undefined || flags["find-rate"])) {
       throw new InputError(`--teacher: expected a teacher and no --find-rate for the student of ${path}`);

@@ -96,3 +96,11 @@ export {
   prepareRegionForK210,
   type RegionHead,
 } from "./k210/region.ts";
+export { type ChannelGroup, type Channels, findChannels } from "./prune/channels.ts";
+export { chooseChannels, type ChooseOptions, type ChosenChannels } from "./prune/choose.ts";
+export { channelImportance, defaultImportance, type Importance, IMPORTANCES } from "./prune/importance.ts";
+export { type PrunedGraph, pruneGraph, type PruneOptions } from "./prune/prune_graph.ts";
+export { type FineTuneSettings, PRUNED_AUGMENTATION } from "./prune/fine_tune.ts";
+export { type FineTuneRun, type PrunedModel, pruneModel, type PruneModelOptions } from "./prune/prune_model.ts";
+export { withoutChannels, withZeroChannels } from "./prune/surgery.ts";
+export { pruningCurve, type PruningCurveOptions, type PruningPoint } from "./prune/pruning_curve.ts";

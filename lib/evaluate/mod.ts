@@ -17,6 +17,7 @@ export * from "./classification.ts";
 export * from "./confusion.ts";
 export {
   countOperations,
+  costOf,
   type CountOptions,
   countParameters,
   type OperationCount,

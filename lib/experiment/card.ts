@@ -78,6 +78,21 @@ const quantization = z.strictObject({
   agreement: z.strictObject({ n: z.int().min(1), share }),
 });
 
+/** How a model with fewer channels was made of another. */
+const pruning = z.strictObject({
+  /** The model that it was, and its file. */
+  from: z.strictObject({ name: z.string(), sha256: hash }),
+  /** What channels were chosen by. */
+  importance: z.string(),
+  /** Multiply-accumulate steps of one picture, all views of it, and learned numbers, before and after. */
+  macs: z.int().min(1),
+  macsLeft: z.int().min(1),
+  parameters: z.int().min(1),
+  parametersLeft: z.int().min(1),
+  /** Of fine-tuning after it; 0: none. */
+  epochs: z.int().min(0),
+});
+
 /** What `model.json` holds. */
 export const cardSchema = z.strictObject({
   format: z.literal("pokedex-model-1"),
@@ -160,6 +175,7 @@ export const cardSchema = z.strictObject({
   /** How the weights lie in the file; computing is in float32 with each but "int8-static", which `quantization` tells of. */
   weights: z.enum(["float32", "float16", "int8", "mixed", "int8-static"]).default("float32"),
   quantization: quantization.optional(),
+  pruning: pruning.optional(),
   /** Whose pictures it learned from, and what one may do with the model. */
   provenance: z.strictObject({ pictures: z.string(), licence: z.string() }).optional(),
 });

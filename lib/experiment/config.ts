@@ -121,6 +121,8 @@ const loss = z.strictObject({
     outputs: count.default(128),
   }).prefault({}),
   labelSmoothing: share.default(0),
+  /** λ of Network Slimming: λ · Σ |γ| over the scales of all batch normalisations, which makes channels that can be pruned. Default: without. */
+  sparsity: positive.optional(),
   ignoreThreshold: share.default(0.7),
   anchorThreshold: z.number().positive().max(1).optional(),
   neighbours: z.boolean().default(false),

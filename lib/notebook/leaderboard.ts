@@ -41,7 +41,7 @@ export interface ApproachFigures {
   readonly family: ApproachFamily;
   readonly top1: number;
   /** 95 % interval of top-1. */
-  readonly top1_ci95: readonly [low: number, high: number];
+  readonly "top1_ci95": readonly [low: number, high: number];
   readonly top5?: number | undefined;
   /** Expected calibration error. */
   readonly ece?: number | undefined;
@@ -75,7 +75,7 @@ export const approachSchema = z.object({
     part: z.string().optional(),
   }),
   top1: share,
-  top1_ci95: z.tuple([share, share]),
+  top1_ci95: z.tuple([share, share]).readonly(),
   top5: share.optional(),
   ece: share.optional(),
   parameters: positive.optional(),

@@ -121,8 +121,8 @@ export async function fineTuneQuantized(
   return { graph, losses };
 }
 
-/** Cross-entropy of probabilities, averaged views included. */
-function probabilityLoss({ output, input }: LossContext): Value {
+/** Cross-entropy of the output "probabilities", averaged views included, with the input "labels" (int64). */
+export function probabilityLoss({ output, input }: LossContext): Value {
   const probabilities = output("probabilities");
   return crossEntropy(log(max([probabilities, 1e-12])), input("labels", "int64", [probabilities.shape[0]!]));
 }

@@ -3,7 +3,7 @@
 import { copyGraph, foldBatchNormalization, foldConstants, type Graph, removeDead } from "../../onnx/mod.ts";
 
 /** Weights up to so many elements are turned back from a smaller storage: the largest layers there are. */
-const LARGEST_WEIGHT = 2 ** 28;
+export const LARGEST_WEIGHT = 2 ** 28;
 
 /**
  * A copy in which weights kept as float16 or int8 are float32 again, constants are computed and batch normalisation is folded into

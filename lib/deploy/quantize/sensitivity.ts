@@ -1,7 +1,8 @@
 /** Which layers lose accuracy in int8, and which to leave in float32. */
 
 import { type Graph, toModel } from "../../onnx/mod.ts";
-import { exists, InputError, LineFile, type ProgressListener, sha256 } from "../../runtime/mod.ts";
+import { type ProgressListener, sha256 } from "../../runtime/mod.ts";
+import { KeptResults } from "../kept_results.ts";
 import type { Calibration } from "./calibrate.ts";
 import { layersOf } from "./plan.ts";
 import { prepareForQuantization } from "./prepare.ts";
@@ -52,78 +53,28 @@ export async function sensitivity(
 ): Promise<Sensitivity> {
   const graph = await prepareForQuantization(source), names = layersOf(graph).map(({ name }) => name);
   const settings = JSON.stringify([mode, quantize, judgeName, [...calibration.ranges]]);
-  const kept = await KeptScores.open(file, sha256(sha256(toModel(graph)) + settings));
-  try {
-    let done = 0;
-    const scoreOf = async (name: string, model: () => Graph) => {
-      signal?.throwIfAborted();
-      const score = kept.get(name) ?? await judge(toModel(model()));
-      kept.set(name, score);
-      onProgress({ label: "sensitivity", done: ++done, total: names.length + 2, unit: "layers", note: name });
-      return score;
-    };
-    const float = await scoreOf("float32", () => graph);
-    const int8 = await scoreOf("int8", () => quantizePrepared(graph, calibration, quantize));
-    const layers: LayerSensitivity[] = [];
-    for (const layer of names) {
-      const keepFloat = mode === "only" ? names.filter((name) => name !== layer) : [layer];
-      const score = await scoreOf(
-        `layer ${layer}`,
-        () => quantizePrepared(graph, calibration, { ...quantize, keepFloat }),
-      );
-      layers.push({ layer, score, loss: mode === "only" ? float - score : score - int8 });
-    }
-    return { float, int8, layers: layers.sort((a, b) => b.loss - a.loss) };
-  } finally {
-    kept.close();
+  const of = sha256(sha256(toModel(graph)) + settings);
+  using kept = await KeptResults.open<number>(file, of, "scores of this model, calibration and judge");
+  let done = 0;
+  const scoreOf = async (name: string, model: () => Graph) => {
+    signal?.throwIfAborted();
+    const score = kept.get(name) ?? await judge(toModel(model()));
+    kept.set(name, score);
+    onProgress({ label: "sensitivity", done: ++done, total: names.length + 2, unit: "layers", note: name });
+    return score;
+  };
+  const float = await scoreOf("float32", () => graph);
+  const int8 = await scoreOf("int8", () => quantizePrepared(graph, calibration, quantize));
+  const layers: LayerSensitivity[] = [];
+  for (const layer of names) {
+    const keepFloat = mode === "only" ? names.filter((name) => name !== layer) : [layer];
+    const score = await scoreOf(
+      `layer ${layer}`,
+      () => quantizePrepared(graph, calibration, { ...quantize, keepFloat }),
+    );
+    layers.push({ layer, score, loss: mode === "only" ? float - score : score - int8 });
   }
-}
-
-/** Scores in a file of lines, the first of which says what they are of. */
-class KeptScores {
-  readonly #scores: Map<string, number>;
-  readonly #file: LineFile | undefined;
-
-  private constructor(scores: Map<string, number>, file: LineFile | undefined) {
-    this.#scores = scores;
-    this.#file = file;
-  }
-
-  static async open(path: string | undefined, of: string): Promise<KeptScores> {
-    if (path === undefined) return new KeptScores(new Map(), undefined);
-    const isNew = !(await exists(path));
-    const file = new LineFile(path); // cuts half a last line off
-    try {
-      const [head, ...lines] = isNew ? [] : (await Deno.readTextFile(path)).split("\n").filter((line) => line !== "");
-      if (head === undefined) {
-        file.append(JSON.stringify({ of }));
-        return new KeptScores(new Map(), file);
-      }
-      if (JSON.parse(head).of !== of) {
-        throw new InputError(`${path}: expected scores of this model, calibration and judge, found others'`);
-      }
-      const scores = lines.map((line) => JSON.parse(line) as { name: string; score: number });
-      return new KeptScores(new Map(scores.map(({ name, score }) => [name, score])), file);
-    } catch (error) {
-      file[Symbol.dispose]();
-      if (error instanceof SyntaxError) throw new InputError(`${path}: expected lines of JSON, found other text`);
-      throw error;
-    }
-  }
-
-  get(name: string): number | undefined {
-    return this.#scores.get(name);
-  }
-
-  set(name: string, score: number): void {
-    if (this.#scores.has(name)) return;
-    this.#scores.set(name, score);
-    this.#file?.append(JSON.stringify({ name, score }));
-  }
-
-  close(): void {
-    this.#file?.[Symbol.dispose]();
-  }
+  return { float, int8, layers: layers.sort((a, b) => b.loss - a.loss) };
 }
 
 /** Settings of `chooseFloatLayers`. */

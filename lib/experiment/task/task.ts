@@ -8,6 +8,7 @@ import { isClassifier, type TrainingConfig } from "../config.ts";
 import type { Views, Way } from "../graphs.ts";
 import { classificationTask } from "./classification.ts";
 import { detectionTask } from "./detection.ts";
+import { withSparsity } from "./sparsity.ts";
 
 /** A network with its task. */
 export interface TaskNetwork {
@@ -50,5 +51,7 @@ export function buildTask(
   config: TrainingConfig,
   options: { readonly classes: number; readonly seed: number },
 ): TaskNetwork {
-  return isClassifier(config.model.family) ? classificationTask(config, options) : detectionTask(config, options);
+  const task = isClassifier(config.model.family) ? classificationTask(config, options) : detectionTask(config, options);
+  const { sparsity } = config.loss;
+  return sparsity === undefined ? task : withSparsity(task, sparsity);
 }

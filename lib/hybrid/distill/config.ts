@@ -28,6 +28,7 @@ export const distilledConfigSchema = trainingConfigSchema.safeExtend({
   if (loss.gains.class !== 1) {
     refuse(["loss", "gains", "class"], "1 for a student: distillation.weight says what labels count");
   }
+  if (loss.sparsity !== undefined) refuse(["loss", "sparsity"], "no sparsity for a student");
   const mixing = mixingTransform(data.augmentation);
   if (mixing) refuse(["data", "augmentation"], `no ${mixing}: no cached probabilities are of a mixed picture`);
 });

@@ -27,4 +27,5 @@ export { hybridFeatures, type HybridFeaturesOptions } from "./hybrid_features.ts
 export { featureGraph, type JoinedGraph, joinedGraph, type JoinedGraphOptions, type Part } from "./joined_graph.ts";
 export { fusionLoss } from "./loss.ts";
 export { type Moments, momentsOf, standardised } from "./standardise.ts";
+export { type MemberFigures, type TrainedHybrid, trainHybrid, type TrainHybridOptions } from "./train_hybrid.ts";
 export { type FusionFigures, type TrainedFusion, trainFusion, type TrainFusionOptions } from "./train_fusion.ts";

@@ -54,6 +54,17 @@ const loss = z.strictObject({
     /** Further names. */
     negatives: z.int().min(0).default(32),
   }).prefault({}),
+  /**
+   * A prototype of each trained species in the same space, learned, and not in what ships: pictures and texts are classified by them
+   * (Movshovitz-Attias et al. 2017, proxies; Yang et al. 2022, UniCL, labels beside captions). 0 and 0: without.
+   */
+  species: z.strictObject({
+    /** Of the pictures' cross entropy among all trained species. */
+    pictures: z.number().min(0).default(1),
+    /** Of the captions' and names'. */
+    texts: z.number().min(0).default(0.5),
+    labelSmoothing: ratio.default(0.1),
+  }).prefault({}),
   /** What cosines are multiplied by at first: 1 / temperature (Radford et al. 2021, section 2.5). */
   scale: positive.max(100).default(1 / 0.07),
 });

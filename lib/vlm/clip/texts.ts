@@ -8,7 +8,13 @@ import type { Batch } from "../../train/mod.ts";
 import { attributeCaption, nameCaption, pictureCaption, PROMPT_TEMPLATES } from "../captions/mod.ts";
 import { ClipTokenizer, learnTokenizer } from "../tokenizer/mod.ts";
 import type { ClipConfig } from "./config.ts";
-import { type ClipSizes, clipSizes, clipTexts } from "./network.ts";
+import { clipLabels, type ClipSizes, clipSizes, clipTexts } from "./network.ts";
+
+/** Texts, and the label of each one's species among those that are trained. */
+export interface LabelledTexts {
+  readonly texts: string[];
+  readonly labels: number[];
+}
 
 /** Makes the texts of a training. All follow from data, settings, seed, epoch and step. */
 export class TrainingTexts {
@@ -36,28 +42,34 @@ export class TrainingTexts {
     this.sizes = clipSizes(config, { species: data.classes.length, nameLength });
   }
 
-  /** The captions of a batch of training pictures, captions of other species behind them. */
-  captionsOf({ ids, labels, epoch, step }: Pick<PictureBatch, "ids" | "labels" | "epoch" | "step">): string[] {
+  /** The captions of a batch of training pictures, captions of other species behind them; and the species that they are of. */
+  captionsOf({ ids, labels, epoch, step }: Pick<PictureBatch, "ids" | "labels" | "epoch" | "step">): LabelledTexts {
     const random = Random.seeded("captions", this.#seed, epoch, step);
     const own = ids.map((id) => this.#caption(this.#rows.get(id)!, random));
     const others = this.#others(labels, this.sizes.negatives, random);
-    return [...own, ...others.map((label) => this.#caption(random.pick(this.#ofSpecies[label]!), random))];
+    const further = others.map((label) => this.#caption(random.pick(this.#ofSpecies[label]!), random));
+    return { texts: [...own, ...further], labels: [...labels, ...others] };
   }
 
   /** The names of a batch, other names behind them. */
-  namesOf({ labels, epoch, step }: Pick<PictureBatch, "labels" | "epoch" | "step">): string[] {
+  namesOf({ labels, epoch, step }: Pick<PictureBatch, "labels" | "epoch" | "step">): LabelledTexts {
     const { batch, names } = this.sizes, random = Random.seeded("names", this.#seed, epoch, step);
-    const others = this.#others(labels, names - batch, random);
-    return [...labels, ...others].map((label) => this.#names[label]!);
+    const all = [...labels, ...this.#others(labels, names - batch, random)];
+    return { texts: all.map((label) => this.#names[label]!), labels: all };
   }
 
   /** What a step is fed besides the pictures. */
   targets(batch: PictureBatch): Batch {
-    const { names, nameLength } = this.sizes;
-    return clipTexts(
-      this.tokenizer.encode(this.captionsOf(batch)),
-      names > 0 ? this.tokenizer.encode(this.namesOf(batch), { length: nameLength }) : undefined,
-    );
+    const { names, nameLength, species } = this.sizes;
+    const captions = this.captionsOf(batch), named = names > 0 ? this.namesOf(batch) : undefined;
+    const labels = { images: batch.labels, texts: captions.labels, names: named?.labels ?? [] };
+    return {
+      ...clipTexts(
+        this.tokenizer.encode(captions.texts),
+        named && this.tokenizer.encode(named.texts, { length: nameLength }),
+      ),
+      ...(species > 0 ? clipLabels(this.#config.loss.species, labels) : {}),
+    };
   }
 
   /** Labels of species with training pictures that are not in a batch, each once. */

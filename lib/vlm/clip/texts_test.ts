@@ -45,10 +45,12 @@ Deno.test("held-out species are in no picture, caption, name or piece of the tok
     const chosen = Array.from({ length: 16 }, (_, i) => rows[(step * 47 + i * 3) % rows.length]!);
     const labels = Int32Array.from(chosen, ({ dex }) => trained.classes.findIndex((each) => each.dex === dex));
     const batch = { ids: chosen.map(({ id }) => id), labels, epoch: 0, step };
-    const captions = texts.captionsOf(batch), named = texts.namesOf(batch);
+    const { texts: captions, labels: told } = texts.captionsOf(batch), { texts: named } = texts.namesOf(batch);
     assert.equal(captions.length, 24);
-    assert.deepEqual(captions, texts.captionsOf(batch));
-    assert.notDeepEqual(captions, texts.captionsOf({ ...batch, epoch: 1 }));
+    assert.deepEqual(captions, texts.captionsOf(batch).texts);
+    assert.notDeepEqual(captions, texts.captionsOf({ ...batch, epoch: 1 }).texts);
+    assert.deepEqual(told.slice(0, 16), [...labels]);
+    assert.equal(new Set(told).size, 24);
     for (const text of [...captions, ...named]) assert.equal(mentioned(text), undefined, text);
     // The further captions and names are of species that no picture of the batch shows.
     const own = new Set(Array.from(labels, (label) => trained.classes[label]!.name));
@@ -57,6 +59,11 @@ Deno.test("held-out species are in no picture, caption, name or piece of the tok
     assert.ok(named.slice(16).every((text) => !own.has(text.replace("a picture of ", ""))));
   }
   assert.ok(mentioned("a sprite of " + names[0])); // the test itself can find one
+  // Captions that all have a name have that of their label.
+  const always = new TrainingTexts(trained, smallClip({ batch: 4 }, { captions: { names: 1 } }), 1);
+  const batch = { ids: rows.slice(0, 4).map(({ id }) => id), labels: Int32Array.of(0, 0, 0, 1), epoch: 0, step: 0 };
+  const { texts: captions, labels } = always.captionsOf(batch);
+  for (const [i, text] of captions.entries()) assert.ok(text.includes(trained.classes[labels[i]!]!.name), text);
   const { descriptions } = classTexts(trained.classes, out.classes);
   for (const text of descriptions) assert.equal(mentioned(text), undefined, text);
 });

@@ -1,7 +1,7 @@
 /** How well pictures are told from each other by their classes' texts. */
 
-import { div, matMul, mul, type Operand, reduceL2, transpose, type Value } from "../../onnx/mod.ts";
-import { crossEntropy } from "../../train/mod.ts";
+import { matMul, mul, type Operand, transpose, type Value } from "../../onnx/mod.ts";
+import { crossEntropy, unitRows } from "../../train/mod.ts";
 
 /**
  * Cross-entropy of the cosines of `images` [N, D] with `texts` [C, D] times the scale, over the classes (Zhou et al. 2022,
@@ -10,9 +10,4 @@ import { crossEntropy } from "../../train/mod.ts";
 export function classLoss(images: Value, texts: Value, labels: Value, scale: Operand): { loss: Value; logits: Value } {
   const logits = mul(matMul(unitRows(images), transpose(unitRows(texts), [1, 0])), scale);
   return { loss: crossEntropy(logits, labels), logits };
-}
-
-/** Rows of length 1. */
-export function unitRows(rows: Value): Value {
-  return div(rows, reduceL2(rows, { axes: -1, keepdims: true }));
 }

@@ -15,7 +15,7 @@ import {
   writeSafetensors,
 } from "../../onnx/mod.ts";
 import { InputError, openSession, type Random, type Tensor, tensor } from "../../runtime/mod.ts";
-import { unitRows } from "./class_loss.ts";
+import { unitRows } from "../../train/mod.ts";
 import { findTokenEmbedding } from "./token_embedding.ts";
 import { expectTower, joinTower, promptRows, type PromptTokens, textFeeds, type Tower } from "./tower.ts";
 
