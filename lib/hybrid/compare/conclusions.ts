@@ -140,6 +140,10 @@ function studentOf(
   const figures = `${percent(distilled.top1.share)} against ${percent(alone.top1.share)}, ${within(paired)}`;
   const goal = gain <= 0
     ? "there is no gain of the hybrid that it could keep"
+    : verdictOf(hybrid.against) !== "more"
+    ? `whether it keeps the hybrid's gain is not judged, for that gain is within chance; it takes ${
+      times(slower)
+    } the single model's time`
     : own >= STUDENT_GOAL.gain * gain && slower <= STUDENT_GOAL.latency
     ? `it keeps ${percent(own / gain)} of the hybrid's gain at ${
       times(slower)
