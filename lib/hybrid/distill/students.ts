@@ -11,7 +11,7 @@ import {
   trainingConfigSchema,
   type TrainOptions,
 } from "../../experiment/mod.ts";
-import { checkConfig, tensor } from "../../runtime/mod.ts";
+import { checkConfig, sha256, tensor } from "../../runtime/mod.ts";
 import type { HybridFeatures } from "../fusion/features.ts";
 import type { DistilledConfig } from "./config.ts";
 import { distillProbabilities } from "./distill_probabilities.ts";
@@ -43,7 +43,7 @@ export function aloneConfig({ kind: _kind, distillation: _, ...config }: Distill
 
 /** The network trained alone: the finished run with these settings, else a new one. Throws as `trainAndJudge`. */
 export async function trainedAlone({ config, ...options }: StudentOptions): Promise<Student> {
-  const own = { ...options, config: named(aloneConfig(config), options.data) };
+  const own = { ...options, config: named(aloneConfig(config), "alone", options.data) };
   return await reviewTrained(own) ?? await trainAndJudge(own);
 }
 
@@ -53,7 +53,7 @@ export async function trainedStudent(
 ): Promise<Student> {
   const own = {
     ...options,
-    config: named({ ...config, name: `${config.name}-${teacher.identity.slice(0, 8)}` }, options.data),
+    config: named(config, "student", options.data, teacher.identity),
   };
   return await reviewTrained(own) ?? await trainAndJudge({
     ...own,
@@ -62,9 +62,13 @@ export async function trainedStudent(
   });
 }
 
-/** With the pictures in the name: a network of other pictures is another one. */
-function named<Config extends TrainingConfig>(config: Config, { rows }: Dataset): Config {
-  return { ...config, name: `${config.name}-${splitHash(Object.values(rows).flat()).slice(0, 8)}` };
+/**
+ * With a name that tells other pictures and another teacher apart. It is short: a run's id has 40 characters for it, the hash of the
+ * settings and the profile (`reviewTrained` finds it by all of these).
+ */
+function named<Config extends TrainingConfig>(config: Config, name: string, { rows }: Dataset, teacher = ""): Config {
+  const hash = sha256(JSON.stringify([config.name, splitHash(Object.values(rows).flat()), teacher]));
+  return { ...config, name: `${name}-${hash.slice(0, 8)}` };
 }
 
 /** Writes what a teacher says of several splits, and reads it again: a student knows its teacher by the file. */
