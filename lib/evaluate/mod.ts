@@ -24,6 +24,7 @@ export {
   type OperatorCost,
   withSizes,
 } from "./flops.ts";
+export { countTraffic, energyProxy, PICOJOULES, type Traffic } from "./energy.ts";
 export * from "./latency.ts";
 export { mcNemar, type McNemarResult } from "./mcnemar.ts";
 export { candidateBoxes, type CandidateOptions, nonMaximumSuppression, type SuppressionOptions } from "./nms.ts";

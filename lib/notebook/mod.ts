@@ -35,6 +35,14 @@ export {
 } from "./leaderboard.ts";
 export { networkDrawing, stageTable } from "./network_drawing.ts";
 export { type Picture, pictures, type PicturesOptions, type RawPicture } from "./pictures.ts";
+export {
+  approachRows,
+  approachTable,
+  cascadeFigure,
+  costTable,
+  fusionTable,
+  paretoFigure,
+} from "./approach_figures.ts";
 export { clock, type Progress, progress, type ProgressOptions } from "./progress.ts";
 export { predictionPictures, type ShownPrediction } from "./prediction_pictures.ts";
 export { progressBars } from "./progress_bars.ts";
