@@ -113,11 +113,7 @@ await runCommand({
     }
     const { quantized, batch, budget, version, rollout, sign, "update-url": updateUrl, loader } = settings;
     const { prune, importance, epochs } = settings, pruning = { prune, importance, epochs };
-    const own = target === "k210"
-      ? { pictures, ...pruning }
-      : target === "edgetpu"
-      ? { pictures, loader, ...pruning }
-      : { loader };
+    const own = chip ? { pictures, ...pruning, ...chip === "edgetpu" ? { loader } : {} } : { loader };
     const foreign = device
       ? { ...pruning, pictures, ...device === "tensorrt" ? {} : { batch }, ...device === "web" ? {} : { budget } }
       : { quantized, batch, budget, version, rollout, sign, "update-url": updateUrl };

@@ -16,14 +16,15 @@ export * from "./calibration.ts";
 export * from "./classification.ts";
 export * from "./confusion.ts";
 export {
-  costOf,
   countOperations,
+  costOf,
   type CountOptions,
   countParameters,
   type OperationCount,
   type OperatorCost,
   withSizes,
 } from "./flops.ts";
+export { countTraffic, energyProxy, PICOJOULES, type Traffic } from "./energy.ts";
 export * from "./latency.ts";
 export { mcNemar, type McNemarResult } from "./mcnemar.ts";
 export { candidateBoxes, type CandidateOptions, nonMaximumSuppression, type SuppressionOptions } from "./nms.ts";

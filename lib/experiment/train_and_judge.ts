@@ -37,12 +37,16 @@ export interface StudiedModel {
  * and WorkError when training was interrupted.
  */
 export async function trainAndJudge(
-  { config, runsFolder = join(projectFolder, "runs"), ...options }:
+  { config, runsFolder = join(projectFolder, "runs"), train = trainExperiment, ...options }:
     & Omit<TrainOptions, "resume" | "runsFolder">
-    & { readonly runsFolder?: string },
+    & {
+      readonly runsFolder?: string;
+      /** Another training of the same settings: one that learns from a teacher. */
+      readonly train?: (options: TrainOptions) => Promise<TrainResult>;
+    },
 ): Promise<StudiedModel> {
   const name = nameOf({ config, ...options });
-  const result = await trainExperiment({ ...options, config: { ...config, name }, runsFolder, resume: "auto" });
+  const result = await train({ ...options, config: { ...config, name }, runsFolder, resume: "auto" });
   if (!result.model) {
     throw new WorkError(`${result.folder}: expected a finished training, found one ${result.fit.reason}`);
   }

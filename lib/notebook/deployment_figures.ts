@@ -108,7 +108,7 @@ export function choicesOf({ rows }: Pick<DeploymentTable, "rows">, by: "size" | 
 }
 
 /** Top-1 against what it costs, a point a choice and a colour a form; the caption names those that no other beats. */
-export function paretoFigure(
+export function choicesFigure(
   choices: readonly DeploymentChoice[],
   { by, unit, note = "" }: { readonly by: string; readonly unit: string; readonly note?: string },
 ): Figure {

@@ -5,6 +5,7 @@ import { type DeploymentRow, type DeploymentTable, estimateDevices, K210 } from 
 import { mcNemar, shareOf } from "../evaluate/mod.ts";
 import {
   accuracyTable,
+  choicesFigure,
   choicesOf,
   deviceFigure,
   deviceTable,
@@ -12,7 +13,6 @@ import {
   k210MapFigure,
   k210WeightFigure,
   packageTable,
-  paretoFigure,
   pruningFigure,
   sensitivityFigure,
   speedTable,
@@ -61,7 +61,7 @@ Deno.test("the tables have a row a form, float32 beside nothing, medians and 95t
 });
 
 Deno.test("the Pareto picture names the forms that no other beats, and the bars have every form", () => {
-  const { chart } = paretoFigure(choicesOf(deployed, "size"), { by: "size", unit: "MB" });
+  const { chart } = choicesFigure(choicesOf(deployed, "size"), { by: "size", unit: "MB" });
   assert.equal(chart.caption, "None is both better and cheaper than int8; float16 weights.");
   assert.ok(chart.kind === "scatter" && chart.series.length === 3);
   assert.deepEqual(choicesOf(deployed, "latency").map(({ cost }) => cost), [16, 8, 4]);

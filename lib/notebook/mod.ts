@@ -15,6 +15,7 @@ export { annotated, type Mark, type Marks, VECTOR_DENSITY } from "./annotated.ts
 export { collapseLossFigure, collapseRateFigure, collapseValidationFigure, readingTable } from "./collapse_figures.ts";
 export {
   accuracyTable,
+  choicesFigure,
   choicesOf,
   type DeploymentChoice,
   deviceFigure,
@@ -24,7 +25,6 @@ export {
   k210ProblemTable,
   k210WeightFigure,
   packageTable,
-  paretoFigure,
   pruningFigure,
   sensitivityFigure,
   speedTable,
@@ -51,6 +51,14 @@ export {
 } from "./leaderboard.ts";
 export { networkDrawing, stageTable } from "./network_drawing.ts";
 export { type Picture, pictures, type PicturesOptions, type RawPicture } from "./pictures.ts";
+export {
+  approachRows,
+  approachTable,
+  cascadeFigure,
+  costTable,
+  fusionTable,
+  paretoFigure,
+} from "./approach_figures.ts";
 export { clock, type Progress, progress, type ProgressOptions } from "./progress.ts";
 export { predictionPictures, type ShownPrediction } from "./prediction_pictures.ts";
 export { progressBars } from "./progress_bars.ts";

@@ -36,7 +36,7 @@ export { type PictureSettings, pictureSettings, preparePictures, readPreprocessi
 export { openTokenizer, type TextTokenizer, type Tokens } from "./encoders/tokenize.ts";
 export { leastCosine, type Verdict } from "./encoders/verify.ts";
 export { embedSplit, type HonestSpecies, honestSpecies, ofSpecies, type SplitFeatures } from "./dataset_features.ts";
-export { openVlm, SHIPPED_CLIP, SHIPPED_STUDENT } from "./open_vlm.ts";
+export { openVlm, pictureTower, SHIPPED_CLIP, SHIPPED_STUDENT } from "./open_vlm.ts";
 
 // A small CLIP of our own.
 export * from "./captions/mod.ts";

@@ -2,9 +2,10 @@
 
 import { join } from "node:path";
 import { projectFolder } from "../experiment/mod.ts";
-import { exists } from "../runtime/mod.ts";
+import { exists, InputError } from "../runtime/mod.ts";
 import { openPokedexClip, type PokedexClip } from "./clip/open_clip.ts";
-import { findClip } from "./clip/package.ts";
+import { FILES, findClip } from "./clip/package.ts";
+import { precisionSuffix } from "./encoders/known_models.ts";
 import { type OpenedEncoder, openEncoder, type OpenEncoderOptions } from "./encoders/open_encoder.ts";
 
 /** The name of the encoder that ships. */
@@ -26,4 +27,12 @@ export async function openVlm(
     if (own !== undefined) return await openPokedexClip(own, { device, threads, ...(batch ? { batch } : {}) });
   }
   return await openEncoder(nameOrPath, options);
+}
+
+/** The ONNX file of an encoder's image tower. Throws InputError for a model whose two towers are one file. */
+export async function pictureTower(encoder: PokedexClip | OpenedEncoder): Promise<string> {
+  const name = "card" in encoder ? FILES.vision : `onnx/vision_model${precisionSuffix(encoder.dtype)}.onnx`;
+  const path = join(encoder.folder, name);
+  if (await exists(path)) return path;
+  throw new InputError(`${encoder.folder}: expected ${name}, an image tower in a file of its own, found none`);
 }

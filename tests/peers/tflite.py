@@ -1,6 +1,6 @@
 """What LiteRT's interpreter gives for int8 inputs of a .tflite file: the outputs, and for float32 ports the numbers themselves.
 
-    python tests/peers/tflite.py MODEL.tflite INPUTS.bin OUTPUTS.bin
+    python tests/peers/tflite.py MODEL.tflite INPUTS.bin OUTPUTS.bin xnnpack|builtin
 
 INPUTS.bin holds inputs one after another as the model's one input has them; OUTPUTS.bin gets the outputs so. Prints JSON: the
 interpreter's version, the ports' shapes, types, scales and zero points, and how many inputs there were. Needs ai-edge-litert.
@@ -21,9 +21,9 @@ def port(details):
 
 
 def main() -> None:
-    model_path, inputs_path, outputs_path = sys.argv[1:]
-    # TFLite's own kernels, without the delegate that takes their place on fast processors.
-    resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    model_path, inputs_path, outputs_path, kernels = sys.argv[1:]
+    # By default XNNPACK takes the place of TFLite's own kernels.
+    resolver = OpResolverType.AUTO if kernels == "xnnpack" else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     interpreter = Interpreter(model_path=model_path, num_threads=1, experimental_op_resolver_type=resolver)
     interpreter.allocate_tensors()
     (given,) = interpreter.get_input_details()

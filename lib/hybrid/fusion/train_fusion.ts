@@ -3,8 +3,16 @@
 import { join } from "node:path";
 import { judgeClassification, properScores, type Scores, softmaxOf } from "../../evaluate/mod.ts";
 import { monitorOf, optimizerOf, planOf, scheduleOf } from "../../experiment/mod.ts";
-import type { Graph } from "../../onnx/mod.ts";
-import { exists, InputError, type ProgressListener, Random, type Tensor, tensor } from "../../runtime/mod.ts";
+import { type Graph, toModel } from "../../onnx/mod.ts";
+import {
+  exists,
+  InputError,
+  openSession,
+  type ProgressListener,
+  Random,
+  type Tensor,
+  tensor,
+} from "../../runtime/mod.ts";
 import { speciesByDex } from "../../species/mod.ts";
 import { configHash } from "../../track/mod.ts";
 import {
@@ -220,4 +228,24 @@ export async function inBatches(
     values.set((await logitsOf(rows)).data as Float32Array, from * classes);
   }
   return { values, classes };
+}
+
+/** The logits of a trained graph for some sets of features, [pictures, classes] each. */
+export async function logitsOf(
+  graph: Graph,
+  sets: readonly HybridFeatures[],
+  { threads }: { readonly threads?: number | undefined } = {},
+): Promise<Scores[]> {
+  await using session = await openSession(toModel(graph), { threads, name: graph.name });
+  const inputs = session.inputs.map(({ name }) => name), outputs = [FUSION_VALUES.logits];
+  const results: Scores[] = [];
+  for (const features of sets) {
+    results.push(
+      await inBatches(
+        features,
+        async (rows) => (await session.run(feedsOf(features, rows, inputs), { outputs }))[FUSION_VALUES.logits]!,
+      ),
+    );
+  }
+  return results;
 }

@@ -10,13 +10,12 @@ import {
   type Share,
   softmaxOf,
 } from "../../evaluate/mod.ts";
-import { fromFile, type Graph, toModel } from "../../onnx/mod.ts";
-import { InputError, openSession, type ProgressListener, type Tensor, WorkError } from "../../runtime/mod.ts";
+import { fromFile } from "../../onnx/mod.ts";
+import { InputError, type ProgressListener, type Tensor, WorkError } from "../../runtime/mod.ts";
 import { aligned, type Answers } from "../answers.ts";
-import { FUSION_VALUES } from "../fusion/classifier.ts";
 import type { FusionConfig } from "../fusion/config.ts";
 import { expectSameKind, type HybridFeatures } from "../fusion/features.ts";
-import { feedsOf, inBatches, trainFusion, trainingHash } from "../fusion/train_fusion.ts";
+import { logitsOf, trainFusion, trainingHash } from "../fusion/train_fusion.ts";
 import { fitLateFusion, fuseLate } from "../late_fusion.ts";
 import { compareRight, type Comparison } from "../overlap.ts";
 import { TrialLog } from "./trial_log.ts";
@@ -260,26 +259,6 @@ async function judgeVariant(
     first ??= { ...judged, against, parameters, setting, temperature, graph };
   }
   return { ...first!, seeds, validation: figures(chosen).top1 };
-}
-
-/** The logits of a trained graph for some sets of features. */
-async function logitsOf(
-  graph: Graph,
-  sets: readonly HybridFeatures[],
-  { threads }: Pick<StudyHybridOptions, "threads">,
-): Promise<Scores[]> {
-  await using session = await openSession(toModel(graph), { threads, name: graph.name });
-  const inputs = session.inputs.map(({ name }) => name), outputs = [FUSION_VALUES.logits];
-  const results: Scores[] = [];
-  for (const features of sets) {
-    results.push(
-      await inBatches(
-        features,
-        async (rows) => (await session.run(feedsOf(features, rows, inputs), { outputs }))[FUSION_VALUES.logits]!,
-      ),
-    );
-  }
-  return results;
 }
 
 function judge(name: string, probabilities: Scores, labels: Int32Array): Omit<JudgedAnswers, "validation"> {
