@@ -130,7 +130,6 @@ export {
   estimateDevices,
 } from "./performance/devices.ts";
 export { type DeployedForm, type DeployedForms, deployedForms, type FormName, FORMS } from "./performance/forms.ts";
-export { bytesMoved, countTraffic, type Traffic } from "./performance/traffic.ts";
 export { measureWasm, type WasmLatency, type WasmOptions } from "./performance/wasm.ts";
 export { type ChannelGroup, type Channels, findChannels } from "./prune/channels.ts";
 export { chooseChannels, type ChooseOptions, type ChosenChannels } from "./prune/choose.ts";

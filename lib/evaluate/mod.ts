@@ -16,15 +16,16 @@ export * from "./calibration.ts";
 export * from "./classification.ts";
 export * from "./confusion.ts";
 export {
-  countOperations,
   costOf,
+  countOperations,
   type CountOptions,
   countParameters,
   type OperationCount,
   type OperatorCost,
   withSizes,
 } from "./flops.ts";
-export { countTraffic, energyProxy, PICOJOULES, type Traffic } from "./energy.ts";
+export { energyProxy, PICOJOULES } from "./energy.ts";
+export { bytesMoved, countTraffic, type Traffic } from "./traffic.ts";
 export * from "./latency.ts";
 export { mcNemar, type McNemarResult } from "./mcnemar.ts";
 export { candidateBoxes, type CandidateOptions, nonMaximumSuppression, type SuppressionOptions } from "./nms.ts";

@@ -3,7 +3,9 @@
 import { join } from "node:path";
 import type { Dataset } from "../../experiment/mod.ts";
 import {
+  bytesMoved,
   countOperations,
+  countTraffic,
   type Latency,
   mcNemar,
   type McNemarResult,
@@ -24,7 +26,6 @@ import type { QuantizeOptions } from "../quantize/quantize_static.ts";
 import type { DeployedModel } from "./deployed_model.ts";
 import { type DeviceEstimate, estimateDevices } from "./devices.ts";
 import { type DeployedForm, deployedForms, type FormName, FORMS } from "./forms.ts";
-import { bytesMoved, countTraffic } from "./traffic.ts";
 import { measureWasm, type WasmLatency } from "./wasm.ts";
 
 /** Settings of `deploymentTable`. */

@@ -1,6 +1,6 @@
 /** How fast a network may be on devices that are not here: bounds from published figures, each marked as the estimate that it is. */
 
-import { bytesMoved, type Traffic } from "./traffic.ts";
+import { bytesMoved, type Traffic } from "../../evaluate/mod.ts";
 
 /** How a device computes: as wide as its numbers are. */
 export type DevicePrecision = "float32" | "float16" | "int8";
@@ -87,7 +87,7 @@ export interface DeviceEstimate {
 /** What a device has to compute and to move for one picture. */
 export interface DeviceWork {
   readonly macs: number;
-  readonly traffic: Traffic;
+  readonly traffic: Pick<Traffic, "weights" | "activations" | "ports">;
 }
 
 /**

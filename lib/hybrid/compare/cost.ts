@@ -42,6 +42,9 @@ export interface Costs {
   readonly sometimes?: { readonly share: number; readonly parts: readonly CostPart[] };
 }
 
+/** Bytes of what operators give each other: all compute in float32. */
+const FLOAT = 4;
+
 /** Medians of which the smallest counts. */
 const ROUNDS = 3;
 
@@ -57,7 +60,7 @@ export async function costOfGraph(
   } = {},
 ): Promise<CostPart> {
   const graph = typeof source === "string" ? await fromFile(source) : source;
-  const { macs, parameters } = countOperations(graph), { weights, activations } = countTraffic(graph);
+  const { macs, parameters } = countOperations(graph), { weightBytes, activations } = countTraffic(graph);
   const model = typeof source === "string" ? source : toModel(graph);
   const medians: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
@@ -67,7 +70,7 @@ export async function costOfGraph(
   return {
     name,
     ...(within === undefined ? {} : { within }),
-    ...{ parameters, bytes: weights, macs, activations, latency: Math.min(...medians) },
+    ...{ parameters, bytes: weightBytes, macs, activations: FLOAT * activations, latency: Math.min(...medians) },
   };
 }
 

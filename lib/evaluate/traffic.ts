@@ -1,13 +1,14 @@
 /** How much a network moves: the elements of weights and activations that one run reads and writes. */
 
-import { type CountOptions, withSizes } from "../../evaluate/mod.ts";
-import type { Graph, Node, Value } from "../../onnx/mod.ts";
-import { elementCount } from "../../runtime/mod.ts";
+import { ancestors, elementCount, elementSize, type Graph, type Node, type Value } from "../onnx/mod.ts";
+import { type CountOptions, weightKinds, withSizes } from "./flops.ts";
 
 /** Elements that one run moves; times the bytes of an element they are the bytes. */
 export interface Traffic {
   /** Each weight once, however often it is used. */
   readonly weights: number;
+  /** The same in bytes, as they lie in the file. */
+  readonly weightBytes: number;
   /** What operators read of each other's results, and what they write. */
   readonly activations: number;
   /** Of the inputs and of the outputs alone: what crosses to a chip that keeps all else. */
@@ -15,7 +16,7 @@ export interface Traffic {
 }
 
 /** Operators that give another shape to the same elements where they lie. */
-const VIEWS = new Set(["Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"]);
+const VIEWS = new Set(["Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Shape", "Dropout"]);
 
 /** What runtimes compute on a layer's results before they are written. */
 const FUSED = new Set([
@@ -35,26 +36,32 @@ const LAYERS = new Set(["Conv", "ConvTranspose", "Gemm"]);
 /**
  * Counts the elements that a run moves were every result written to memory and read back by each of its readers: caches make it less,
  * and so it is a measure to compare networks by, not a measurement. Activations right behind a layer are computed before its results
- * are written; changes of shape move nothing. Batch of 1 unless `sizes` says otherwise. Throws EvaluateError for a size left open.
+ * are written; changes of shape move nothing, nor does what is made of weights alone. Batch of 1 unless `sizes` says otherwise. Throws
+ * EvaluateError for a size left open.
  */
 export function countTraffic(graph: Graph, options: CountOptions = {}): Traffic {
   const sized = withSizes(graph, options), readers = sized.consumers();
-  const weights = new Set<Value>(), elements = (value: Value) => elementCount(value.staticShape);
+  const elements = (value: Value) => elementCount(value.staticShape);
+  const needed: ReadonlySet<Node> = ancestors(sized.outputs, new Set()).nodes;
+  const fromInputs = new Set<Value | undefined>(sized.inputs);
   let activations = 0;
   for (const node of sized.nodes) {
-    for (const value of node.inputs) if (value?.tensor && value.rank > 0) weights.add(value);
+    const read = node.inputs.filter((value): value is Value => fromInputs.has(value));
+    if (!needed.has(node) || read.length === 0) continue;
+    for (const output of node.outputs) fromInputs.add(output);
     if (VIEWS.has(node.opType)) continue;
-    for (const value of node.inputs) {
-      if (value && !value.tensor && !isFused(value.producer, node, readers)) activations += elements(value);
-    }
+    for (const value of read) if (!isFused(value.producer, node, readers)) activations += elements(value);
     const [next] = readers.get(node.output()) ?? [];
     if (next && isFused(node, next, readers)) continue;
     for (const value of node.outputs) if (value) activations += elements(value);
   }
-  const total = (values: Iterable<Value>) =>
-    [...values].reduce((sum, value) => sum + elementCount(value.tensor!.shape), 0);
+  let weights = 0, weightBytes = 0;
+  for (const { tensor, dtype } of weightKinds(sized).keys()) {
+    weights += tensor!.data.length;
+    weightBytes += tensor!.data.length * elementSize(dtype);
+  }
   const ports = [...sized.inputs, ...sized.outputs].reduce((sum, value) => sum + elements(value), 0);
-  return { weights: total(weights), activations, ports };
+  return { weights, weightBytes, activations, ports };
 }
 
 /** Whether what `node` does is computed on the results of the layer before they are written. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { conv, flatten, globalAveragePool, Graph, maxPool, relu, tensor } from "../../onnx/mod.ts";
+import { conv, flatten, globalAveragePool, Graph, matMul, maxPool, relu, tensor } from "../onnx/mod.ts";
 import { bytesMoved, countTraffic } from "./traffic.ts";
 
 const filters = (shape: readonly number[]) =>
@@ -13,7 +13,10 @@ Deno.test("a convolution with its Relu reads its input and weights once and writ
   graph.output(flatten(globalAveragePool(maxPool(map, [2, 2], { strides: [2, 2] }))), "features");
   // By hand: 192 in, 256 out of the layer; the pool reads 256 and writes 64; the mean reads 64 and writes 4.
   const found = countTraffic(graph);
-  assert.deepEqual(found, { weights: 108 + 4, activations: 192 + 256 + 256 + 64 + 64 + 4, ports: 192 + 4 });
+  assert.deepEqual(found, {
+    ...{ weights: 108 + 4, weightBytes: 448, ports: 192 + 4 },
+    activations: 192 + 256 + 256 + 64 + 64 + 4,
+  });
   assert.equal(bytesMoved(found, 4), 4 * (112 + 836));
 });
 
@@ -24,5 +27,18 @@ Deno.test("what two read is read twice, an activation that others see is written
   graph.output(first, "first");
   graph.output(second, "second");
   // Each map has 32 elements: in, first, Relu's in and out, second's in and out.
-  assert.deepEqual(countTraffic(graph), { weights: 4, activations: 6 * 32, ports: 96 });
+  assert.deepEqual(countTraffic(graph), { weights: 4, weightBytes: 16, activations: 6 * 32, ports: 96 });
+});
+
+Deno.test("pictures of a batch move as often as there are, weights once", () => {
+  const graph = new Graph("batch"), x = graph.input("x", "float32", ["N", 3]);
+  graph.output(relu(matMul(x, graph.constant(filters([3, 4]), { name: "weight" }))), "y");
+  // The product reads 3 and writes 4, the activation reads 4 and writes 4.
+  assert.equal(countTraffic(graph).activations, 15);
+  assert.deepEqual(countTraffic(graph, { sizes: { N: 2 } }), {
+    weights: 12,
+    weightBytes: 48,
+    activations: 30,
+    ports: 14,
+  });
 });
