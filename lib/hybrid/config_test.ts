@@ -32,7 +32,7 @@ Deno.test("the settings of fusion and distillation are read with every profile's
     epochs.push((await readDistilledConfig(file("distilled.yaml"), { profile })).training.epochs);
   }
   assert.deepEqual(widths, [512, 32, 256, 512]);
-  assert.deepEqual(epochs, [10, 3, 20, 10]);
+  assert.deepEqual(epochs, [10, 3, 40, 10]);
   assert.deepEqual(students.slice(0, 3), [60, 3, 36]);
 });
 
