@@ -2,7 +2,7 @@
 // deno-lint-ignore-file camelcase -- the protocol's own names
 
 import { InputError, sha256, WorkError } from "../runtime/mod.ts";
-import { decodeMessage, encodeMessage, type JupyterMessage } from "./jupyter_message.ts";
+import { decodeMessage, encodeMessage, type JupyterMessage, tangledMessages } from "./jupyter_message.ts";
 import { type Frames, ZmtpSocket } from "./zmtp.ts";
 
 export interface KernelOptions {
@@ -234,7 +234,7 @@ export class Kernel implements AsyncDisposable {
     while (true) {
       let frames: Frames;
       try {
-        frames = await socket.receive();
+        frames = await socket.receive(tangledMessages(this.#key));
       } catch (error) {
         if (this.#closed) return;
         throw error;

@@ -5,10 +5,20 @@ import { WorkError } from "../runtime/mod.ts";
 /** One message: its frames. */
 export type Frames = readonly Uint8Array[];
 
+/** How a message that has another one inside is known, and where the other begins. */
+export interface Tangled {
+  /** Whether the message is as it was sent. */
+  readonly isWhole: (frames: Frames) => boolean;
+  /** Bytes that begin a message and cannot lie within one. */
+  readonly start: Uint8Array;
+}
+
 /** A connected socket. */
 export class ZmtpSocket implements Disposable {
   readonly #connection: Deno.TcpConn;
-  #buffer = new Uint8Array(0);
+  #buffer: Uint8Array = new Uint8Array(0);
+  /** Messages that were found inside others. */
+  readonly #found: Frames[] = [];
   #writing: Promise<void> = Promise.resolve();
 
   private constructor(connection: Deno.TcpConn) {
@@ -48,8 +58,31 @@ export class ZmtpSocket implements Disposable {
     return this.#write(concat(parts));
   }
 
-  /** The next message. Throws when the other side closes. */
-  async receive(): Promise<Frames> {
+  /**
+   * The next message. Throws when the other side closes. With `tangled` a message that is not whole is taken apart: Deno's kernel, when
+   * two parts of a cell publish at once, writes a small message into the middle of a large one's last frame, whose other bytes follow
+   * behind it. The small one comes next.
+   */
+  async receive(tangled?: Tangled): Promise<Frames> {
+    const found = this.#found.shift();
+    if (found) return found;
+    const frames = await this.#readMessage();
+    return tangled && !tangled.isWhole(frames) ? await this.#untangle(frames, tangled) : frames;
+  }
+
+  async #untangle(frames: Frames, { isWhole, start }: Tangled): Promise<Frames> {
+    const others = frames.slice(0, -1);
+    let body = frames.at(-1)!;
+    for (let at = indexOf(body, start, 0); at >= 0; at = indexOf(body, start, at)) {
+      this.#buffer = concat([body.subarray(at), this.#buffer]);
+      this.#found.push(await this.#readMessage());
+      body = concat([body.subarray(0, at), await this.#read(body.length - at)]);
+      if (isWhole([...others, body])) return [...others, body];
+    }
+    return frames;
+  }
+
+  async #readMessage(): Promise<Frames> {
     const frames: Uint8Array[] = [];
     while (true) {
       const { flags, body } = await this.#readFrame();
@@ -121,6 +154,14 @@ function frame(flags: number, body: Uint8Array): Uint8Array {
   head[0] = flags | 2;
   new DataView(head.buffer).setBigUint64(1, BigInt(body.length));
   return concat([head, body]);
+}
+
+/** Where `wanted`, or as much of it as there is room for, begins in `bytes`, from `from` on; −1: nowhere. */
+function indexOf(bytes: Uint8Array, wanted: Uint8Array, from: number): number {
+  for (let at = bytes.indexOf(wanted[0]!, from); at >= 0; at = bytes.indexOf(wanted[0]!, at + 1)) {
+    if (wanted.every((byte, i) => at + i >= bytes.length || bytes[at + i] === byte)) return at;
+  }
+  return -1;
 }
 
 function concat(parts: readonly Uint8Array[]): Uint8Array {
