@@ -108,9 +108,10 @@ function robustnessOf(hybrid: ComparedApproach, single: ComparedApproach): strin
 }
 
 function calibrationOf(hybrid: ComparedApproach, single: ComparedApproach): string {
-  const [a, b] = [hybrid.ece, single.ece];
-  const how = a < b ? "better" : a > b ? "worse" : "as well";
-  return `Its probabilities are ${how} calibrated ${a === b ? "as" : "than"} the single model's: an expected error of ${
+  // To the digits that are printed: a sentence must not contradict its own numbers.
+  const [a, b] = [hybrid.ece, single.ece], same = percent(a) === percent(b);
+  const how = same ? "as well" : a < b ? "better" : "worse";
+  return `Its probabilities are ${how} calibrated ${same ? "as" : "than"} the single model's: an expected error of ${
     percent(a)
   } against ${percent(b)}.`;
 }
