@@ -43,7 +43,7 @@ export function approachTable({ rows, pictures, species, bestSingle }: ApproachC
         { key: "ece", title: "ECE", unit: "%", decimals: 1 },
         ...rows.some(({ corrupted }) => corrupted) ? [{ key: "corrupted", unit: "%", decimals: 1 }] : [],
         ...rows.length > 1
-          ? [{ key: "difference", title: "points", decimals: 1 }, { key: "paired", title: "95 % of these" }]
+          ? [{ key: "difference", title: "points", decimals: 1 }, { key: "paired", title: "95 %" }]
           : [],
       ],
       caption:
@@ -66,9 +66,9 @@ export function costTable({ rows }: Pick<ApproachComparison, "rows">): Displayab
         { key: "parameters", unit: "M", decimals: 2 },
         { key: "size", unit: "MB", decimals: 2 },
         { key: "latency", unit: "ms", decimals: 2 },
-        { key: "operations", unit: "MFLOP", decimals: 1 },
+        { key: "operations", title: "work", unit: "MFLOP", decimals: 1 },
         { key: "moved", unit: "MB", decimals: 1 },
-        { key: "energy", title: "energy proxy", unit: "mJ", decimals: 2 },
+        { key: "energy", title: "energy", unit: "mJ", decimals: 2 },
       ],
       caption:
         "Of one picture on one thread, without decoding it; a cascade's are means. * nothing is both faster and more accurate. " +

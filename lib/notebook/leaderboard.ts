@@ -232,11 +232,11 @@ class ShownApproaches implements Displayable {
       { key: "top1", title: "top-1", unit: "%", decimals: 1 },
       { key: "interval", title: "95 %" },
       { key: "top5", title: "top-5", unit: "%", decimals: 1 },
-      { key: "ece", title: "calibration error", unit: "%", decimals: 1 },
+      { key: "ece", title: "ECE", unit: "%", decimals: 1 },
       { key: "parameters", title: "weights", unit: "M", decimals: 2 },
       { key: "size", unit: "MB", decimals: 2 },
-      { key: "latency", title: "one picture", unit: "ms", decimals: 1 },
-      { key: "operations", unit: "MFLOP", decimals: 0 },
+      { key: "latency", title: "time", unit: "ms", decimals: 1 },
+      { key: "operations", title: "work", unit: "MFLOP", decimals: 0 },
     ].filter((column) =>
       shown.some((row) => row[(typeof column === "string" ? column : column.key) as keyof typeof row] !== undefined)
     );
