@@ -5,12 +5,11 @@ import { join } from "node:path";
 import { buildSmallData } from "../../../tests/experiment/small_data.ts";
 import { openDataset } from "../../experiment/mod.ts";
 import { toModel } from "../../onnx/mod.ts";
-import { openSession, tensor } from "../../runtime/mod.ts";
-import type { Encoder } from "../../vlm/mod.ts";
+import { openSession } from "../../runtime/mod.ts";
 import { backboneFeatures } from "../backbone.ts";
 import { embeddedPictures, type PictureNetwork, visualFeatures } from "./cache_features.ts";
 import { joinFeatures } from "./features.ts";
-import { PICTURE, smallNetworks } from "./networks_fixture.ts";
+import { colourEncoder as encoder, PICTURE, smallNetworks } from "./networks_fixture.ts";
 
 const folder = await Deno.makeTempDir({ prefix: "pokedex_features_" });
 Deno.test.afterAll(() => Deno.remove(folder, { recursive: true }));
@@ -29,26 +28,6 @@ const network = {
   classes: [3, 1, 2].map((dex) => ({ dex })),
   path: graph,
 } as unknown as PictureNetwork;
-
-/** Embeds a picture as the mean of its red, green and blue, of length 1. */
-const encoder = {
-  ...{ name: "colours", identity: "e".repeat(64), dimension: 3, logitScale: 1 },
-  preprocessing: {
-    ...{ size: 32, resize: "exact", kernel: "bilinear", view: "picture", background: [0, 0, 0] },
-    ...{ mean: [0, 0, 0], std: [1, 1, 1] },
-  },
-  embedImages: (pictures) =>
-    Promise.resolve(tensor(
-      "float32",
-      [pictures.length, 3],
-      pictures.flatMap(({ data }) => {
-        const means = [0, 1, 2].map((c) => data.reduce((sum, value, i) => sum + (i % 4 === c ? value : 0), 1));
-        return means.map((value) => value / Math.hypot(...means));
-      }),
-    )),
-  embedTexts: () => Promise.reject(new Error("no texts")),
-  [Symbol.asyncDispose]: () => Promise.resolve(),
-} satisfies Encoder as Encoder;
 
 Deno.test("features of a split are those of its pictures, worked out once; joined with an encoder's they are one set", async () => {
   const kept = join(folder, "features"), options = { folder: kept, batch: 5, threads: 1 };

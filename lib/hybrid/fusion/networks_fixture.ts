@@ -3,6 +3,7 @@
 import { residualNet } from "../../models/mod.ts";
 import { add, conv, flatten, gelu, Graph, matMul } from "../../onnx/mod.ts";
 import { Random, tensor } from "../../runtime/mod.ts";
+import type { Encoder } from "../../vlm/mod.ts";
 import { fusionGraph } from "./classifier.ts";
 import type { FusionConfig } from "./config.ts";
 import type { JoinedGraphOptions } from "./joined_graph.ts";
@@ -53,3 +54,24 @@ export function freshFusion(config: FusionConfig, widths: readonly number[], cla
   const visual = widths.map(ones), embedding = ones(EMBEDDED);
   return fusionGraph({ config, moments: { visual, embedding }, classes, seed: 1 });
 }
+
+/** Embeds a picture as the mean of its red, green and blue, and a text as white; both of length 1. */
+export const colourEncoder: Encoder = {
+  ...{ name: "colours", identity: "e".repeat(64), dimension: 3, logitScale: 1 },
+  preprocessing: {
+    ...{ size: 32, resize: "exact", kernel: "bilinear", view: "picture", background: [0, 0, 0] },
+    ...{ mean: [0, 0, 0], std: [1, 1, 1] },
+  },
+  embedImages: (pictures) =>
+    Promise.resolve(tensor(
+      "float32",
+      [pictures.length, 3],
+      pictures.flatMap(({ data }) => {
+        const means = [0, 1, 2].map((c) => data.reduce((sum, value, i) => sum + (i % 4 === c ? value : 0), 1));
+        return means.map((value) => value / Math.hypot(...means));
+      }),
+    )),
+  embedTexts: (texts) =>
+    Promise.resolve(tensor("float32", [texts.length, 3], new Array(3 * texts.length).fill(Math.sqrt(1 / 3)))),
+  [Symbol.asyncDispose]: () => Promise.resolve(),
+};

@@ -5,13 +5,12 @@ import { join } from "node:path";
 import { buildSmallData } from "../../../tests/experiment/small_data.ts";
 import { judgeClassification } from "../../evaluate/mod.ts";
 import { openDataset } from "../../experiment/mod.ts";
-import { sha256File, tensor } from "../../runtime/mod.ts";
-import type { Encoder } from "../../vlm/mod.ts";
+import { sha256File } from "../../runtime/mod.ts";
 import type { PictureNetwork } from "./cache_features.ts";
 import { smallConfig } from "./fixture.ts";
 import { HybridClassifier, MEMBERS, readHybrid } from "./hybrid_classifier.ts";
 import { hybridFeatures } from "./hybrid_features.ts";
-import { PICTURE, smallNetworks } from "./networks_fixture.ts";
+import { colourEncoder as encoder, PICTURE, smallNetworks } from "./networks_fixture.ts";
 import { trainHybrid, type TrainHybridOptions } from "./train_hybrid.ts";
 
 const folder = await Deno.makeTempDir({ prefix: "pokedex_hybrid_" });
@@ -30,26 +29,6 @@ const network = {
   path: smallNetworks().backbone.source,
 } as unknown as PictureNetwork;
 
-/** Embeds a picture as the mean of its red, green and blue, and a text as white; both of length 1. */
-const encoder: Encoder = {
-  ...{ name: "colours", identity: "e".repeat(64), dimension: 3, logitScale: 1 },
-  preprocessing: {
-    ...{ size: 32, resize: "exact", kernel: "bilinear", view: "picture", background: [0, 0, 0] },
-    ...{ mean: [0, 0, 0], std: [1, 1, 1] },
-  },
-  embedImages: (pictures) =>
-    Promise.resolve(tensor(
-      "float32",
-      [pictures.length, 3],
-      pictures.flatMap(({ data }) => {
-        const means = [0, 1, 2].map((c) => data.reduce((sum, value, i) => sum + (i % 4 === c ? value : 0), 1));
-        return means.map((value) => value / Math.hypot(...means));
-      }),
-    )),
-  embedTexts: (texts) =>
-    Promise.resolve(tensor("float32", [texts.length, 3], new Array(3 * texts.length).fill(Math.sqrt(1 / 3)))),
-  [Symbol.asyncDispose]: () => Promise.resolve(),
-};
 const config = smallConfig({ prototypes: true }, {
   training: { epochs: 6, batch: 8, monitor: "nll", validateEvery: 2 },
 });
