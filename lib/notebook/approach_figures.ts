@@ -29,7 +29,7 @@ const chance = (p: number) => p < 1e-3 ? "< 0.001" : p.toFixed(3);
 export function approachTable({ rows, pictures, species, bestSingle }: ApproachComparison): Displayable {
   return table(
     rows.map(({ name, family, top1, top5, ece, corrupted, against }) => ({
-      ...{ name, family: FAMILIES[family], top1: percent(top1.share), interval: span(top1.ci95) },
+      ...{ name, family, top1: percent(top1.share), interval: span(top1.ci95) },
       ...{ top5: percent(top5.share), ece: percent(ece), corrupted: corrupted && percent(corrupted.share) },
       ...(name === bestSingle ? {} : { difference: percent(against.difference), paired: span(against.ci95) }),
     })),

@@ -218,13 +218,11 @@ class ShownApproaches implements Displayable {
     const shown = this.rows.map((row) => ({
       ...{ name: row.name, family: row.family },
       top1: 100 * row.top1,
-      interval: row.top1_ci95.map(percent).join(" … "),
+      interval: row.top1_ci95.map(percent).join("\u00a0…\u00a0"),
       top5: row.top5 === undefined ? undefined : 100 * row.top5,
       ece: row.ece === undefined ? undefined : 100 * row.ece,
-      parameters: row.parameters === undefined ? undefined : row.parameters / 1e6,
       size: row.bytes === undefined ? undefined : row.bytes / 1e6,
       latency: row.latencyMs,
-      operations: row.operations === undefined ? undefined : row.operations / 1e6,
     }));
     const columns = [
       { key: "name", title: "approach" },
@@ -233,16 +231,16 @@ class ShownApproaches implements Displayable {
       { key: "interval", title: "95 %" },
       { key: "top5", title: "top-5", unit: "%", decimals: 1 },
       { key: "ece", title: "ECE", unit: "%", decimals: 1 },
-      { key: "parameters", title: "weights", unit: "M", decimals: 2 },
       { key: "size", unit: "MB", decimals: 2 },
       { key: "latency", title: "time", unit: "ms", decimals: 1 },
-      { key: "operations", title: "work", unit: "MFLOP", decimals: 0 },
     ].filter((column) =>
       shown.some((row) => row[(typeof column === "string" ? column : column.key) as keyof typeof row] !== undefined)
     );
     const drawn = table(shown, {
       columns,
-      caption: `For the leaderboard of all notebooks, on ${splitText(this.split)}.`,
+      caption: `For the leaderboard of all notebooks, which has weights and operations too, on ${
+        splitText(this.split)
+      }.`,
     });
     return { ...await drawn[jupyterDisplay](), [mime.leaderboard]: this.rows };
   }
