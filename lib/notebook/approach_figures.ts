@@ -28,9 +28,9 @@ const chance = (p: number) => p < 1e-3 ? "< 0.001" : p.toFixed(3);
 /** One row a way: accuracy, calibration, robustness, and the difference to the best single model. */
 export function approachTable({ rows, pictures, species, bestSingle }: ApproachComparison): Displayable {
   return table(
-    rows.map(({ name, family, top1, top5, ece, corrupted, against }) => ({
+    rows.map(({ name, family, top1, ece, corrupted, against }) => ({
       ...{ name, family, top1: percent(top1.share), interval: span(top1.ci95) },
-      ...{ top5: percent(top5.share), ece: percent(ece), corrupted: corrupted && percent(corrupted.share) },
+      ...{ ece: percent(ece), corrupted: corrupted && percent(corrupted.share) },
       ...(name === bestSingle ? {} : { difference: percent(against.difference), paired: span(against.ci95) }),
     })),
     {
@@ -39,7 +39,6 @@ export function approachTable({ rows, pictures, species, bestSingle }: ApproachC
         { key: "family", title: "knows" },
         { key: "top1", title: "top-1", unit: "%", decimals: 1 },
         { key: "interval", title: "95 %" },
-        { key: "top5", title: "top-5", unit: "%", decimals: 1 },
         { key: "ece", title: "ECE", unit: "%", decimals: 1 },
         ...rows.some(({ corrupted }) => corrupted) ? [{ key: "corrupted", unit: "%", decimals: 1 }] : [],
         ...rows.length > 1
