@@ -109,7 +109,6 @@ export {
   type ConfiguredModelOptions,
   type DeployedModel,
   deployedModel,
-  isOwnDataset,
   openTrained,
 } from "./performance/deployed_model.ts";
 export {

@@ -159,6 +159,8 @@ export const cardSchema = z.strictObject({
     background: z.union([z.literal("fixed"), z.tuple([byte, byte, byte])]),
     boxes: z.enum(["frame", "content"]),
     pictures: z.strictObject({ train: z.int(), validation: z.int(), test: z.int() }),
+    /** `splitHash` of the data set: which pictures stood in which split. Cards of before it was written have none. */
+    splitHash: z.string().length(64).optional(),
     pretrained: z.string(),
     epochs: z.int(),
     steps: z.int(),

@@ -68,6 +68,7 @@ export {
   openModel,
   type OpenModelOptions,
 } from "./open_model.ts";
+export { learnedFrom } from "./same_split.ts";
 export {
   folderPictures,
   type ModelView,

@@ -1,7 +1,7 @@
 /** One training from its settings to a checked model: network, data, fit, the best weights as ONNX, figures. */
 
 import { basename, join } from "node:path";
-import { datasetPaths, type HardExamples } from "../data/mod.ts";
+import { datasetPaths, type HardExamples, splitHash } from "../data/mod.ts";
 import {
   currentCommit,
   describeError,
@@ -239,6 +239,7 @@ class Training implements Disposable {
       temperature,
       trainedOn: {
         ...{ run: log.id, profile, seed, sources: data.sources.map(withoutFolders), split: splitText(data, config) },
+        splitHash: splitHash(Object.values(data.rows).flat()),
         ...{ background: config.data.background, boxes: config.data.boxes },
         pictures: {
           train: count(data.rows.train),

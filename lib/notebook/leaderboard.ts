@@ -168,13 +168,14 @@ export function splitOf(
 }
 
 /**
- * The split that a card's figures are of. Cards of models that were trained on the same sources, profile, seed and numbers of pictures have the
- * same one; it is never that of a data set that is there, for a card cannot prove that.
+ * The split that a card's figures are of: that of a data set by its hash, where the card has one. Else cards of models that were trained on
+ * the same sources, profile, seed and numbers of pictures have the same one, which is that of no data set.
  */
 export function splitOfCard(
-  trainedOn: Pick<ModelCard["trainedOn"], "profile" | "seed" | "sources" | "split" | "pictures">,
+  trainedOn: Pick<ModelCard["trainedOn"], "profile" | "seed" | "sources" | "split" | "pictures" | "splitHash">,
   { n, species, name = "test" }: { readonly n: number; readonly species: number; readonly name?: Split },
 ): RankedSplit {
+  if (trainedOn.splitHash !== undefined) return { name, n, species, hash: trainedOn.splitHash };
   const { profile, seed, sources, split, pictures: { train, validation, test } } = trainedOn;
   const hash = sha256(JSON.stringify(["card", profile, seed, sources, split, train, validation, test]));
   return { name, n, species, hash, part: "as the models' cards say" };

@@ -144,4 +144,7 @@ Deno.test("a data set's split is known by its pictures, a card's by what it was 
   const card = splitOfCard(trainedOn, { n: 1, species: 3 });
   assert.deepEqual(splitOfCard(structuredClone(trainedOn), { n: 1, species: 3 }), card);
   assert.notEqual(splitOfCard({ ...trainedOn, seed: 2 }, { n: 1, species: 3 }).hash, card.hash);
+  const { hash } = splitOf(data("2"), "test");
+  const known = splitOfCard({ ...trainedOn, splitHash: hash }, { n: 1, species: 3 });
+  assert.equal(rankingKey(known), key("2")); // a card that knows its split stands with what was measured on it
 });

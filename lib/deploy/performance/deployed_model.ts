@@ -3,8 +3,6 @@
 import { join } from "node:path";
 import {
   buildTask,
-  type Dataset,
-  type ModelCard,
   type ModelFolders,
   type ModelView,
   type OpenedModel,
@@ -93,13 +91,4 @@ export async function openTrained(
     if ((await readPackage(folder)).card.classes.count === classes) return await openModel(folder);
   }
   return undefined;
-}
-
-/**
- * Whether a model learned from this very data set, so that test pictures are new to it: the splits have as many pictures as its
- * card says.
- */
-export function isOwnDataset({ trainedOn }: Pick<ModelCard, "trainedOn">, { rows }: Pick<Dataset, "rows">): boolean {
-  const { train, validation, test } = trainedOn.pictures;
-  return rows.train.length === train && rows.validation.length === validation && rows.test.length === test;
 }

@@ -14,7 +14,6 @@ import {
 } from "./approach.ts";
 import { compareApproaches, onlyRight, rowOf } from "./compare_approaches.ts";
 import type { PictureView } from "./picture_view.ts";
-import { learnedFrom } from "./same_split.ts";
 
 const view = (split: "validation" | "test"): PictureView => ({
   ...{ dataset: undefined as never, split, features: madeUp(split) },
@@ -97,16 +96,4 @@ Deno.test("a cascade asks about what the first is unsure of, at the share that v
   const curve = await cascade.curve(test);
   assert.deepEqual([curve[0]!.cost, curve.at(-1)!.cost], [1, 7]);
   assert.ok((await rightAnswers(cascade, test)).filter(Boolean).length > 185);
-});
-
-Deno.test("a card is of a data set with as many pictures of the same species, and of no other", () => {
-  const rows = { train: [1, 2, 3], validation: [4], test: [5, 6] } as never;
-  const dataset = { rows, classes: [{ dex: 1 }, { dex: 4 }], splitMode: "as built" } as never;
-  const card = (pictures: object, dex = [1, 4], split = "as built") =>
-    ({ trainedOn: { pictures, split }, classes: { dex } }) as never;
-  const counts = { train: 3, validation: 1, test: 2 };
-  assert.ok(learnedFrom(card(counts), dataset));
-  assert.ok(!learnedFrom(card({ ...counts, test: 3 }), dataset));
-  assert.ok(!learnedFrom(card(counts, [1, 7]), dataset));
-  assert.ok(!learnedFrom(card(counts, [1, 4], "naive"), dataset));
 });

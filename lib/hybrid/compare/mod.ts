@@ -26,5 +26,4 @@ export {
 export { type ConclusionOptions, conclusions, STUDENT_GOAL, type Verdict, verdictOf } from "./conclusions.ts";
 export { type CorruptedPictures, corruptedPictures, type CorruptedPicturesOptions } from "./corrupted_pictures.ts";
 export { type Cost, costOfGraph, costOfProduct, type CostPart, type Costs, totalCost } from "./cost.ts";
-export { learnedFrom } from "./same_split.ts";
 export { type Eyes, type PictureView, viewPictures } from "./picture_view.ts";
